@@ -1,0 +1,88 @@
+package brevet
+
+import (
+	"regexp"
+	"strings"
+)
+
+// AccountID is what the cloud calls an account; on AWS its twelve digits.
+type AccountID string
+
+// RoleName is a role's name as in a target, without the prefix that its IAM
+// name carries.
+type RoleName string
+
+// Customer owns accounts and deploys the stack. A company with only its own
+// accounts has one customer: itself. Its id never changes: the issuer URL
+// that its stack registers ends in it.
+type Customer struct {
+	ID   CustomerID
+	Name string
+}
+
+// Account is an AWS account. It belongs to exactly one customer.
+type Account struct {
+	ID       AccountID
+	Name     string
+	Customer CustomerID
+	Env      string // "prod", "staging", …; free, for display and guardrails
+	Region   string // where its sessions work by default, and whose STS is asked
+	Audience string // brevet:ACCOUNT: and 26 random lower-case base32 characters
+	Contract int    // version of the stack that it deployed
+	Prefix   string // what its IAM role names start with, "brevet-"
+}
+
+// Partition returns the AWS partition that the account's region lies in.
+func (a Account) Partition() string {
+	switch {
+	case strings.HasPrefix(a.Region, "cn-"):
+		return "aws-cn"
+	case strings.HasPrefix(a.Region, "us-gov-"):
+		return "aws-us-gov"
+	case strings.HasPrefix(a.Region, "eusc-"):
+		return "aws-eusc"
+	}
+	return "aws"
+}
+
+// RoleARN returns the ARN of the IAM role that stands for name in the account.
+func (a Account) RoleARN(name RoleName) string {
+	return "arn:" + a.Partition() + ":iam::" + string(a.ID) + ":role/" + a.Prefix + string(name)
+}
+
+// Target is what one asks for: a role in an account. It is written
+// ACCOUNT/ROLE everywhere; the account by name or by number.
+type Target struct {
+	Account string
+	Role    RoleName
+}
+
+// String returns ACCOUNT/ROLE.
+func (t Target) String() string { return t.Account + "/" + string(t.Role) }
+
+var (
+	accountName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+	roleName    = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,39}$`)
+	awsAccount  = regexp.MustCompile(`^[0-9]{12}$`)
+)
+
+// ValidName reports whether s can name a customer or an account: 1 to 63
+// characters of letters, digits and . _ -, starting with a letter or digit.
+func ValidName(s string) bool { return accountName.MatchString(s) }
+
+// ValidRole reports whether s can name a role: a letter and up to 39 letters,
+// digits, _ and -.
+func ValidRole(s string) bool { return roleName.MatchString(s) }
+
+// ValidAWSAccount reports whether s is an AWS account number.
+func ValidAWSAccount(s string) bool { return awsAccount.MatchString(s) }
+
+// ParseTarget reads ACCOUNT/ROLE. The error is of kind [Invalid].
+func ParseTarget(s string) (Target, error) {
+	account, role, ok := strings.Cut(s, "/")
+	if !ok || !ValidName(account) || !ValidRole(role) {
+		return Target{}, Errorf(Invalid, "%q is not a target", clip(s, 80)).
+			WithHint("write ACCOUNT/ROLE, for example acme-prod/Admin; brevet ls shows what there is")
+	}
+	return Target{account, RoleName(role)}, nil
+}

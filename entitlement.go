@@ -1,0 +1,81 @@
+package brevet
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Activation says when the clock of a grant starts.
+type Activation string
+
+// The activations.
+const (
+	OnApproval Activation = "on-approval" // at approval, or at the start that was asked for
+	OnUse      Activation = "on-use"      // at first use; with automatic approval nothing needs asking
+)
+
+// Entitlement says who may ask for which roles where, how long, approved by
+// whom, and with which freshness of MFA.
+type Entitlement struct {
+	Name         string // unique within the catalog
+	Customer     CustomerID
+	Who          Subjects
+	Accounts     []AccountID
+	Roles        []RoleName
+	Longest      time.Duration // the longest grant that may be asked for
+	Approval     Approval
+	MFA          Rung // beside the role's own; the tighter counts
+	Activate     Activation
+	GroupsWithin time.Duration // how old the facts about groups may be
+}
+
+// Approval says what makes a request approved: nothing but policy
+// (Automatic), or people in steps, one after another.
+type Approval struct {
+	Automatic bool   `json:"automatic,omitempty"`
+	Steps     []Step `json:"steps,omitempty"`
+}
+
+// Step is met when Quorum different people out of By said yes.
+type Step struct {
+	By     Subjects `json:"by"`
+	Quorum int      `json:"quorum"` // at least 1
+}
+
+// String names the rule for people: "automatic", "lead", "2 of group leads,
+// then security".
+func (a Approval) String() string {
+	if a.Automatic {
+		return "automatic"
+	}
+	var steps []string
+	for _, s := range a.Steps {
+		name := s.By.String()
+		if s.Quorum > 1 {
+			name = strconv.Itoa(s.Quorum) + " of " + name
+		}
+		steps = append(steps, name)
+	}
+	if steps == nil {
+		return "nobody"
+	}
+	return strings.Join(steps, ", then ")
+}
+
+// Right is what a person may do in brevet itself. Rights are held per
+// customer.
+type Right string
+
+// The rights.
+const (
+	RightView    Right = "view"    // see requests, grants and sessions of others
+	RightDecide  Right = "decide"  // approve where an entitlement names nobody
+	RightRevoke  Right = "revoke"  // end grants and people
+	RightAudit   Right = "audit"   // read the log
+	RightCatalog Right = "catalog" // propose and confirm changes of the catalog
+	RightOperate Right = "operate" // run the service; reads and decides nothing
+)
+
+// AllRights lists every right, in the order of the documentation.
+var AllRights = []Right{RightView, RightDecide, RightRevoke, RightAudit, RightCatalog, RightOperate}

@@ -1,0 +1,81 @@
+package brevet
+
+import "time"
+
+// EventKind says what happened. The kinds are part of the log's format and
+// never change their spelling.
+type EventKind string
+
+// The kinds of events.
+const (
+	LogOpened        EventKind = "log.opened"        // first entry of an epoch; Data names the epoch before
+	CatalogProposed  EventKind = "catalog.proposed"  // a version was loaded; Data holds the diff
+	CatalogConfirmed EventKind = "catalog.confirmed" // it rules from now on
+	PersonCreated    EventKind = "person.created"
+	PrincipalLinked  EventKind = "principal.linked"
+	PersonEnded      EventKind = "person.ended"
+	SignInOpened     EventKind = "signin.opened"
+	SignInEnded      EventKind = "signin.ended"
+	SignInFailed     EventKind = "signin.failed"
+	GroupsRefreshed  EventKind = "groups.refreshed"
+	RequestCreated   EventKind = "request.created"
+	RequestDecided   EventKind = "request.decided" // a yes that was not the last one needed
+	RequestApproved  EventKind = "request.approved"
+	RequestDenied    EventKind = "request.denied"
+	RequestWithdrawn EventKind = "request.withdrawn"
+	RequestLapsed    EventKind = "request.lapsed"
+	GrantOpened      EventKind = "grant.opened"    // its window is known or waits for first use
+	GrantActivated   EventKind = "grant.activated" // its clock runs
+	GrantEnded       EventKind = "grant.ended"     // by time or handed back
+	GrantRevoked     EventKind = "grant.revoked"
+	SessionIntended  EventKind = "session.intended"
+	SessionIssued    EventKind = "session.issued"
+	SessionInDoubt   EventKind = "session.in_doubt"
+	SessionEnded     EventKind = "session.ended"
+	AccessRefused    EventKind = "access.refused" // a credential, a decision or another act was refused
+	KeyRotated       EventKind = "key.rotated"
+	DetailsErased    EventKind = "details.erased"
+)
+
+// Actor is who did it: a person, a policy that approved, or the system.
+type Actor struct {
+	Person PersonID `json:"person,omitempty"`
+	Handle Handle   `json:"handle,omitempty"`
+	Policy string   `json:"policy,omitempty"` // the entitlement or policy that decided
+	System string   `json:"system,omitempty"` // "clock", "boot", …
+	Addr   string   `json:"addr,omitempty"`
+}
+
+// String names the actor for people.
+func (a Actor) String() string {
+	switch {
+	case a.Handle != "":
+		return string(a.Handle)
+	case a.Person != "":
+		return string(a.Person)
+	case a.Policy != "":
+		return "policy " + a.Policy
+	}
+	return a.System
+}
+
+// Event is an audit fact. Its JSON, with the fields in this order, is what
+// the log's leaf commits to.
+type Event struct {
+	Kind     EventKind         `json:"kind"`
+	Time     time.Time         `json:"time"`
+	Customer CustomerID        `json:"customer,omitempty"` // empty: an event of the installation
+	Actor    Actor             `json:"actor"`
+	Person   PersonID          `json:"person,omitempty"` // whom it is about
+	Request  RequestID         `json:"request,omitempty"`
+	Grant    GrantID           `json:"grant,omitempty"`
+	Session  SessionID         `json:"session,omitempty"`
+	SignIn   SignInID          `json:"sign_in,omitempty"`
+	Account  AccountID         `json:"account,omitempty"`
+	Role     RoleName          `json:"role,omitempty"`
+	Digest   string            `json:"digest,omitempty"` // what the event binds, in hex
+	Reason   string            `json:"reason,omitempty"`
+	Start    *time.Time        `json:"start,omitempty"`
+	End      *time.Time        `json:"end,omitempty"`
+	Data     map[string]string `json:"data,omitempty"`
+}

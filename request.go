@@ -1,0 +1,234 @@
+package brevet
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"time"
+)
+
+// RequestState is where a request stands in its life cycle.
+type RequestState string
+
+// The states of a request. All but Pending are final.
+const (
+	Pending   RequestState = "pending"
+	Approved  RequestState = "approved"
+	Refused   RequestState = "denied"
+	Withdrawn RequestState = "withdrawn"
+	Lapsed    RequestState = "lapsed"
+)
+
+// Ask is exactly what was asked for: everything that a decision binds (law
+// 4). Its JSON, with the fields in this order, is what the digest covers.
+type Ask struct {
+	Person         PersonID      `json:"person"`
+	Customer       CustomerID    `json:"customer"`
+	Account        AccountID     `json:"account"`
+	Role           RoleName      `json:"role"`
+	RoleDigest     string        `json:"role_digest"`
+	Entitlement    string        `json:"entitlement"`
+	Rule           Approval      `json:"rule"` // frozen when it was asked
+	Activate       Activation    `json:"activate"`
+	Duration       time.Duration `json:"duration"`
+	NotBefore      time.Time     `json:"not_before"` // zero: at once
+	Reason         string        `json:"reason"`
+	Ticket         string        `json:"ticket,omitempty"`
+	SessionPolicy  string        `json:"session_policy,omitempty"` // narrows the role; "" for all of it
+	CatalogVersion int64         `json:"catalog_version"`
+}
+
+// Digest returns the lower-case hex SHA-256 of the ask's JSON.
+func (a Ask) Digest() string {
+	text, err := json.Marshal(a)
+	if err != nil {
+		panic("brevet: ask: " + err.Error()) // plain fields only
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
+// Request is an ask and what became of it.
+type Request struct {
+	ID RequestID
+	Ask
+	State     RequestState
+	Created   time.Time
+	Lapses    time.Time // pending no longer than this
+	Decided   time.Time // when it left Pending; zero before
+	Decisions []Decision
+	Leaf      int64 // index of the event that approved it, once it is approved
+}
+
+// Decision is one approver's yes or no, or that of a policy.
+type Decision struct {
+	Person  PersonID `json:"person,omitempty"`
+	Handle  Handle   `json:"handle,omitempty"`
+	Groups  []string `json:"groups,omitempty"` // fresh facts about the approver, when they decided
+	Policy  string   `json:"policy,omitempty"` // set when a policy decides; Person is empty then
+	Approve bool     `json:"approve"`
+	Comment string   `json:"comment,omitempty"`
+	Digest  string   `json:"digest"` // of the ask that was decided on
+	Step    int      `json:"step"`   // set by Decide
+	At      time.Time `json:"at"`
+	Addr    string `json:"-"`
+}
+
+func (d Decision) actor() Actor {
+	return Actor{Person: d.Person, Handle: d.Handle, Policy: d.Policy, Addr: d.Addr}
+}
+
+// NewRequest returns a pending request for ask, which lapses after wait
+// unless it is decided, and the event that says so.
+func NewRequest(id RequestID, ask Ask, by Actor, now time.Time, wait time.Duration) (Request, []Event) {
+	r := Request{ID: id, Ask: ask, State: Pending, Created: now, Lapses: now.Add(wait)}
+	e := r.event(RequestCreated, by, now)
+	e.Reason = ask.Reason
+	e.Data = map[string]string{"duration": FormatDuration(ask.Duration), "entitlement": ask.Entitlement, "approval": ask.Rule.String()}
+	return r, []Event{e}
+}
+
+func (r Request) event(k EventKind, by Actor, now time.Time) Event {
+	return Event{Kind: k, Time: now, Customer: r.Customer, Actor: by, Person: r.Person,
+		Request: r.ID, Account: r.Account, Role: r.Role, Digest: r.Digest()}
+}
+
+// open returns why the request cannot change any more, or nil.
+func (r Request) open(now time.Time) error {
+	if r.State != Pending {
+		return Errorf(Conflict, "request %s is %s already", r.ID, r.State)
+	}
+	if !now.Before(r.Lapses) {
+		return Errorf(Expired, "request %s lapsed unanswered at %s", r.ID, r.Lapses.UTC().Format(time.RFC3339)).
+			WithHint("ask again with brevet request")
+	}
+	return nil
+}
+
+// Step returns the index of the step that waits for a decision.
+func (r Request) Step() int {
+	step := 0
+	for _, d := range r.Decisions {
+		step = max(step, d.Step)
+	}
+	if step < len(r.Rule.Steps) && r.yes(step) >= r.Rule.Steps[step].Quorum {
+		step++
+	}
+	return step
+}
+
+func (r Request) yes(step int) int {
+	n := 0
+	for _, d := range r.Decisions {
+		if d.Approve && d.Step == step {
+			n++
+		}
+	}
+	return n
+}
+
+// Decide records one decision. A no ends the request; the last yes that the
+// rule needs approves it. A decision of the requester (law 3), of somebody
+// whom the step does not name, a second one of the same person, one on
+// another digest (law 4), or one by a policy that the rule does not leave it
+// to is refused, and the request stays as it was.
+func (r Request) Decide(d Decision, now time.Time) (Request, []Event, error) {
+	if err := r.open(now); err != nil {
+		return r, nil, err
+	}
+	if d.Digest != r.Digest() {
+		return r, nil, Errorf(Conflict, "the decision is about something else than request %s asks now", r.ID)
+	}
+	d.At = now
+	if d.Policy != "" {
+		if !r.Rule.Automatic || d.Person != "" {
+			return r, nil, Errorf(Denied, "request %s is decided by %s, not by policy", r.ID, r.Rule)
+		}
+	} else if err := r.mayDecide(d); err != nil {
+		return r, nil, err
+	}
+	d.Step = r.Step()
+	r.Decisions = append(slices.Clip(r.Decisions), d)
+	kind := RequestDecided
+	switch {
+	case !d.Approve:
+		kind, r.State, r.Decided = RequestDenied, Refused, now
+	case d.Policy != "" || r.Step() >= len(r.Rule.Steps):
+		kind, r.State, r.Decided = RequestApproved, Approved, now
+	}
+	e := r.event(kind, d.actor(), now)
+	e.Reason = d.Comment
+	return r, []Event{e}, nil
+}
+
+func (r Request) mayDecide(d Decision) error {
+	switch {
+	case d.Person == "":
+		return Errorf(Denied, "an identity that belongs to no person decides nothing")
+	case d.Person == r.Person:
+		return Errorf(Denied, "nobody approves their own request").WithHint("it waits for %s", r.Rule)
+	case r.Rule.Automatic:
+		return Errorf(Denied, "request %s is decided by policy", r.ID)
+	case !r.Rule.Steps[r.Step()].By.Cover(d.Handle, d.Groups):
+		return Errorf(Denied, "request %s waits for %s", r.ID, r.Rule.Steps[r.Step()].By).
+			WithUnmet(Unmet{Condition: "be one of " + r.Rule.Steps[r.Step()].By.String(), Have: "you are " + string(d.Handle), Remedy: "ask one of them to decide"})
+	}
+	for _, other := range r.Decisions {
+		if other.Person == d.Person {
+			return Errorf(Conflict, "you have decided on request %s already", r.ID)
+		}
+	}
+	return nil
+}
+
+// Withdraw ends a pending request at the wish of its requester.
+func (r Request) Withdraw(by Actor, now time.Time) (Request, []Event, error) {
+	if by.Person != r.Person {
+		return r, nil, Errorf(Denied, "only the requester withdraws request %s", r.ID).WithHint("an approver can deny it")
+	}
+	if err := r.open(now); err != nil {
+		return r, nil, err
+	}
+	r.State, r.Decided = Withdrawn, now
+	return r, []Event{r.event(RequestWithdrawn, by, now)}, nil
+}
+
+// Lapse ends a pending request whose time is over, or whose requester may not
+// ask any more; why says which.
+func (r Request) Lapse(why string, by Actor, now time.Time) (Request, []Event, error) {
+	if r.State != Pending {
+		return r, nil, Errorf(Conflict, "request %s is %s already", r.ID, r.State)
+	}
+	r.State, r.Decided = Lapsed, now
+	e := r.event(RequestLapsed, by, now)
+	e.Reason = why
+	return r, []Event{e}, nil
+}
+
+// Open turns an approved request into the grant that it asked for. With
+// [OnUse] the grant waits for its first use, at most a day; otherwise its
+// clock starts now or at the start that was asked for. The caller sets
+// Request.Leaf to the index under which the approval was recorded.
+func (r Request) Open(id GrantID, by Actor, now time.Time) (Grant, []Event, error) {
+	if r.State != Approved {
+		return Grant{}, nil, Errorf(Conflict, "request %s is %s, not approved", r.ID, r.State)
+	}
+	g := Grant{ID: id, Request: r.ID, Person: r.Person, Customer: r.Customer, Account: r.Account, Role: r.Role,
+		Duration: r.Duration, State: Scheduled, Created: now}
+	e := g.event(GrantOpened, by, now)
+	e.Digest = r.Digest()
+	if r.Activate == OnUse {
+		g.Waits = now.Add(24 * time.Hour)
+		return g, []Event{e}, nil
+	}
+	g.Start = now
+	if r.NotBefore.After(now) {
+		g.Start = r.NotBefore
+		g.Waits = g.Start.Add(r.Duration)
+		e.Start = &g.Start
+		return g, []Event{e}, nil
+	}
+	g, events, err := g.Activate(by, now)
+	return g, append([]Event{e}, events...), err
+}
