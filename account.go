@@ -30,6 +30,7 @@ type Account struct {
 	Audience string // brevet:ACCOUNT: and 26 random lower-case base32 characters
 	Contract int    // version of the stack that it deployed
 	Prefix   string // what its IAM role names start with, "brevet-"
+	Issuer   string // https://ISSUER-HOST/c/CUSTOMER-ID, as its stack registers it; no port
 }
 
 // Partition returns the AWS partition that the account's region lies in.

@@ -68,3 +68,22 @@ type Cloud interface {
 	Issue(ctx context.Context, i Issue) (Credential, error)
 	Revoke(ctx context.Context, g Grant) (Revocation, error)
 }
+
+// Claims is what a web-identity token says beside its issuer, times and id.
+// The issuer follows from the customer.
+type Claims struct {
+	Customer       CustomerID
+	Audience       string
+	Subject        string            // the person's id
+	SourceIdentity string            // the person's handle
+	Tags           map[string]string // session tags, one value each
+}
+
+// The session tags that every trust policy of a stack requires. Customers'
+// stacks hold them for years: they are never renamed.
+const (
+	TagRole     = "brevet-role"
+	TagGrant    = "brevet-grant"
+	TagMFA      = "brevet-mfa"
+	TagContract = "brevet-contract"
+)

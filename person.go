@@ -82,6 +82,16 @@ type Proof struct {
 	MFA      time.Time // when an accepted multi-factor proof was given; zero: never
 }
 
+// Identity is what a provider says about somebody who has just signed in.
+type Identity struct {
+	Principal Principal
+	Login     string // user name there; the handle is made from it on first sight
+	Name      string
+	Proof     Proof
+	Groups    Groups
+	Refresh   string // refresh token, a secret; "" if none was given
+}
+
 // SignIn is a person's session at brevet. The bearer token is kept only as
 // its SHA-256.
 type SignIn struct {
