@@ -2,6 +2,7 @@ package brevet
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -31,7 +32,8 @@ func (i Issue) SessionName() string {
 }
 
 // Credential is a set of short-lived credentials. It is never stored by the
-// server, and its String and GoString give nothing away.
+// server, and no way of printing or encoding it gives anything away; only the
+// fields do.
 type Credential struct {
 	AccessKeyID     string
 	SecretAccessKey string
@@ -44,6 +46,12 @@ func (c Credential) String() string { return "credential " + c.AccessKeyID }
 
 // GoString is String, so that %#v leaks nothing either.
 func (c Credential) GoString() string { return c.String() }
+
+// Format writes String whatever the verb is.
+func (c Credential) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(c.String())) }
+
+// MarshalText is String, so that JSON and a structured log hold no secret.
+func (c Credential) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
 // RevocationState says how far a revocation has come.
 type RevocationState string

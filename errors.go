@@ -95,7 +95,7 @@ func AsError(err error) *Error {
 		return nil
 	}
 	var e *Error
-	if errors.As(err, &e) {
+	if errors.As(err, &e) && e != nil {
 		return e
 	}
 	return &Error{Kind: Internal, Message: "something went wrong on the server", Hint: "the server's log says more", Cause: err}

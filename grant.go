@@ -50,7 +50,8 @@ func (g Grant) event(k EventKind, by Actor, now time.Time) Event {
 		Request: g.Request, Grant: g.ID, Account: g.Account, Role: g.Role}
 }
 
-// Activate starts the clock of a scheduled grant.
+// Activate starts the clock of a scheduled grant: now, or at the start that
+// it was given, so that being late does not move its end.
 func (g Grant) Activate(by Actor, now time.Time) (Grant, []Event, error) {
 	if g.State != Scheduled {
 		return g, nil, Errorf(Conflict, "grant %s is %s already", g.ID, g.State)
@@ -61,7 +62,10 @@ func (g Grant) Activate(by Actor, now time.Time) (Grant, []Event, error) {
 	if g.Start.After(now) {
 		return g, nil, Errorf(NoGrant, "grant %s starts at %s", g.ID, g.Start.UTC().Format(time.RFC3339))
 	}
-	g.State, g.Start, g.End = Active, now, now.Add(g.Duration)
+	if g.Start.IsZero() {
+		g.Start = now
+	}
+	g.State, g.End = Active, g.Start.Add(g.Duration)
 	e := g.event(GrantActivated, by, now)
 	e.Start, e.End = &g.Start, &g.End
 	return g, []Event{e}, nil

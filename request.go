@@ -58,21 +58,21 @@ type Request struct {
 	Lapses    time.Time // pending no longer than this
 	Decided   time.Time // when it left Pending; zero before
 	Decisions []Decision
-	Leaf      int64 // index of the event that approved it, once it is approved
+	Leaf      int64 // index of its newest event of asking or deciding in the log
 }
 
 // Decision is one approver's yes or no, or that of a policy.
 type Decision struct {
-	Person  PersonID `json:"person,omitempty"`
-	Handle  Handle   `json:"handle,omitempty"`
-	Groups  []string `json:"groups,omitempty"` // fresh facts about the approver, when they decided
-	Policy  string   `json:"policy,omitempty"` // set when a policy decides; Person is empty then
-	Approve bool     `json:"approve"`
-	Comment string   `json:"comment,omitempty"`
-	Digest  string   `json:"digest"` // of the ask that was decided on
-	Step    int      `json:"step"`   // set by Decide
+	Person  PersonID  `json:"person,omitempty"`
+	Handle  Handle    `json:"handle,omitempty"`
+	Groups  []string  `json:"groups,omitempty"` // fresh facts about the approver, when they decided
+	Policy  string    `json:"policy,omitempty"` // set when a policy decides; Person is empty then
+	Approve bool      `json:"approve"`
+	Comment string    `json:"comment,omitempty"`
+	Digest  string    `json:"digest"` // of the ask that was decided on
+	Step    int       `json:"step"`   // set by Decide
 	At      time.Time `json:"at"`
-	Addr    string `json:"-"`
+	Addr    string    `json:"-"`
 }
 
 func (d Decision) actor() Actor {
@@ -85,13 +85,28 @@ func NewRequest(id RequestID, ask Ask, by Actor, now time.Time, wait time.Durati
 	r := Request{ID: id, Ask: ask, State: Pending, Created: now, Lapses: now.Add(wait)}
 	e := r.event(RequestCreated, by, now)
 	e.Reason = ask.Reason
-	e.Data = map[string]string{"duration": FormatDuration(ask.Duration), "entitlement": ask.Entitlement, "approval": ask.Rule.String()}
+	e.Data["duration"], e.Data["entitlement"], e.Data["approval"] = FormatDuration(ask.Duration), ask.Entitlement, ask.Rule.String()
 	return r, []Event{e}
 }
 
 func (r Request) event(k EventKind, by Actor, now time.Time) Event {
 	return Event{Kind: k, Time: now, Customer: r.Customer, Actor: by, Person: r.Person,
-		Request: r.ID, Account: r.Account, Role: r.Role, Digest: r.Digest()}
+		Request: r.ID, Account: r.Account, Role: r.Role, Digest: r.Digest(), Data: map[string]string{"decisions": r.DecisionsDigest()}}
+}
+
+// DecisionsDigest returns the lower-case hex SHA-256 of the decisions' JSON.
+// Events of asking and deciding carry it under "decisions", so that a
+// decision which no event knows is noticed.
+func (r Request) DecisionsDigest() string {
+	if r.Decisions == nil {
+		r.Decisions = []Decision{}
+	}
+	text, err := json.Marshal(r.Decisions)
+	if err != nil {
+		panic("brevet: decisions: " + err.Error()) // plain fields only
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
 }
 
 // open returns why the request cannot change any more, or nil.
@@ -106,13 +121,14 @@ func (r Request) open(now time.Time) error {
 	return nil
 }
 
-// Step returns the index of the step that waits for a decision.
+// Step returns the index of the step that waits for a decision; the number of
+// steps when none does.
 func (r Request) Step() int {
 	step := 0
 	for _, d := range r.Decisions {
 		step = max(step, d.Step)
 	}
-	if step < len(r.Rule.Steps) && r.yes(step) >= r.Rule.Steps[step].Quorum {
+	if step < len(r.Rule.Steps) && r.yes(step) >= max(1, r.Rule.Steps[step].Quorum) {
 		step++
 	}
 	return step
@@ -170,6 +186,8 @@ func (r Request) mayDecide(d Decision) error {
 		return Errorf(Denied, "nobody approves their own request").WithHint("it waits for %s", r.Rule)
 	case r.Rule.Automatic:
 		return Errorf(Denied, "request %s is decided by policy", r.ID)
+	case r.Step() >= len(r.Rule.Steps):
+		return Errorf(Denied, "request %s names nobody who could decide", r.ID)
 	case !r.Rule.Steps[r.Step()].By.Cover(d.Handle, d.Groups):
 		return Errorf(Denied, "request %s waits for %s", r.ID, r.Rule.Steps[r.Step()].By).
 			WithUnmet(Unmet{Condition: "be one of " + r.Rule.Steps[r.Step()].By.String(), Have: "you are " + string(d.Handle), Remedy: "ask one of them to decide"})
@@ -208,7 +226,8 @@ func (r Request) Lapse(why string, by Actor, now time.Time) (Request, []Event, e
 
 // Open turns an approved request into the grant that it asked for. With
 // [OnUse] the grant waits for its first use, at most a day; otherwise its
-// clock starts now or at the start that was asked for. The caller sets
+// clock starts now. A start that was asked for and is still to come rules in
+// both cases: the window is what was decided on (law 4). The caller sets
 // Request.Leaf to the index under which the approval was recorded.
 func (r Request) Open(id GrantID, by Actor, now time.Time) (Grant, []Event, error) {
 	if r.State != Approved {
@@ -218,15 +237,13 @@ func (r Request) Open(id GrantID, by Actor, now time.Time) (Grant, []Event, erro
 		Duration: r.Duration, State: Scheduled, Created: now}
 	e := g.event(GrantOpened, by, now)
 	e.Digest = r.Digest()
-	if r.Activate == OnUse {
-		g.Waits = now.Add(24 * time.Hour)
-		return g, []Event{e}, nil
-	}
-	g.Start = now
-	if r.NotBefore.After(now) {
-		g.Start = r.NotBefore
-		g.Waits = g.Start.Add(r.Duration)
+	switch {
+	case r.NotBefore.After(now):
+		g.Start, g.Waits = r.NotBefore, r.NotBefore.Add(r.Duration)
 		e.Start = &g.Start
+		return g, []Event{e}, nil
+	case r.Activate == OnUse:
+		g.Waits = now.Add(24 * time.Hour)
 		return g, []Event{e}, nil
 	}
 	g, events, err := g.Activate(by, now)

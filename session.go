@@ -64,9 +64,10 @@ func (s Session) event(k EventKind, g Grant, by Actor, now time.Time) Event {
 		Grant: s.Grant, Session: s.ID, Account: s.Account, Role: s.Role}
 }
 
-// Issue records the credential that the cloud made, before it leaves. The
-// grant is judged again: if it ended meanwhile the session is in doubt, and
-// the error says why; the events must be recorded all the same.
+// Issue records the credential that the cloud made, before it leaves; expires
+// is what the cloud said. The grant is judged again: if it ended meanwhile,
+// or if the credential is over already by our clock, the session is in doubt,
+// and the error says why; the events must be recorded all the same.
 func (s Session) Issue(g Grant, by Actor, accessKey string, expires, now time.Time) (Session, []Event, error) {
 	if s.State != Intended || s.Grant != g.ID {
 		return s, nil, Errorf(Conflict, "session %s is %s already", s.ID, s.State)
@@ -75,15 +76,19 @@ func (s Session) Issue(g Grant, by Actor, accessKey string, expires, now time.Ti
 	if expires.After(g.End) {
 		expires = g.End
 	}
-	s.Expires = expires
+	if expires.After(now) { // the cloud knows better than we guessed, in either direction
+		s.Until = expires
+	}
 	if !g.Live(now) {
 		s, events := s.Doubt(g, by, "the grant ended while the cloud was asked", now)
 		return s, events, Errorf(NoGrant, "grant %s ended while the credential was made", g.ID)
 	}
-	s.State = Issued
-	if expires.Before(s.Until) {
-		s.Until = expires
+	if !expires.After(now) {
+		s, events := s.Doubt(g, by, "the cloud says that the credential is over already", now)
+		return s, events, Errorf(Clock, "the credential for session %s expired as it was made", s.ID).
+			WithHint("compare the server's clock with the cloud's")
 	}
+	s.State, s.Expires = Issued, expires
 	e := s.event(SessionIssued, g, by, now)
 	e.End = &s.Expires
 	e.Data = map[string]string{"access_key": accessKey, "mfa": string(s.MFA)}
@@ -91,7 +96,11 @@ func (s Session) Issue(g Grant, by Actor, accessKey string, expires, now time.Ti
 }
 
 // Doubt records that the cloud may have made a credential that did not leave.
+// It returns a session that is not intended any more unchanged, and no event.
 func (s Session) Doubt(g Grant, by Actor, why string, now time.Time) (Session, []Event) {
+	if s.State != Intended {
+		return s, nil
+	}
 	s.State = InDoubt
 	e := s.event(SessionInDoubt, g, by, now)
 	e.Reason, e.End = why, &s.Until
@@ -101,8 +110,12 @@ func (s Session) Doubt(g Grant, by Actor, why string, now time.Time) (Session, [
 	return s, []Event{e}
 }
 
-// Refuse ends an intended session that the cloud certainly did not make.
+// Refuse ends an intended session that the cloud certainly did not make. It
+// returns one that is not intended any more unchanged, and no event.
 func (s Session) Refuse(g Grant, by Actor, why string, now time.Time) (Session, []Event) {
+	if s.State != Intended {
+		return s, nil
+	}
 	s.State, s.Closed = SessionOver, now
 	e := s.event(SessionEnded, g, by, now)
 	e.Reason = why

@@ -37,6 +37,9 @@ func CleanText(field, s string, limit int) (string, error) {
 				WithHint("use one line of plain text")
 		}
 	}
+	if !strings.ContainsFunc(s, visible) {
+		return "", Errorf(Invalid, "%s: must not be blank", field)
+	}
 	return s, nil
 }
 
@@ -52,10 +55,24 @@ func Printable(s string) string {
 	}, s)
 }
 
-// printable excludes categories C (control, format, surrogate, private) and
-// the line and paragraph separators.
+// printable excludes categories C (control, format, surrogate, private), the
+// line and paragraph separators, and the letters and marks that draw nothing
+// (Hangul fillers, variation selectors), except the two selectors that tell
+// emoji from text.
 func printable(r rune) bool {
-	return r == ' ' || (unicode.IsGraphic(r) && !unicode.Is(unicode.Zl, r) && !unicode.Is(unicode.Zp, r))
+	switch {
+	case r < utf8.RuneSelf || r == '\uFE0E' || r == '\uFE0F':
+		return unicode.IsGraphic(r)
+	case unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector):
+		return false
+	}
+	return unicode.IsGraphic(r)
+}
+
+// visible reports whether r leaves ink: no space, no mark without a letter
+// and not the empty Braille pattern.
+func visible(r rune) bool {
+	return r != '\u2800' && printable(r) && !unicode.IsSpace(r) && !unicode.IsMark(r)
 }
 
 // clip shortens s to at most n bytes for use in a message.
