@@ -1,0 +1,84 @@
+package policy
+
+import (
+	"slices"
+
+	"github.com/brevet-access/brevet"
+)
+
+// rights is who may do what at one customer, and whom its rules name at all.
+type rights struct {
+	holders map[brevet.Right]brevet.Subjects
+	groups  map[string]bool
+	people  map[brevet.Handle]bool
+}
+
+func (s *Set) rightsAt(c brevet.CustomerID) *rights {
+	r := s.rights[c]
+	if r == nil {
+		r = &rights{holders: map[brevet.Right]brevet.Subjects{}, groups: map[string]bool{}, people: map[brevet.Handle]bool{}}
+		s.rights[c] = r
+	}
+	return r
+}
+
+// know notes that the customer's rules name who.
+func (r *rights) know(who brevet.Subjects) {
+	for _, g := range who.Groups {
+		r.groups[g] = true
+	}
+	for _, p := range who.People {
+		r.people[p] = true
+	}
+}
+
+func (s *Set) hold(holdings []Holding) {
+	for _, h := range holdings {
+		r := s.rightsAt(h.Customer)
+		r.holders[h.Right] = union(r.holders[h.Right], h.Who)
+		r.know(h.Who)
+	}
+}
+
+func union(a, b brevet.Subjects) brevet.Subjects {
+	return brevet.Subjects{Groups: merge(a.Groups, b.Groups), People: merge(a.People, b.People)}
+}
+
+func merge[S ~string](a, b []S) []S {
+	out := slices.Clone(a)
+	for _, s := range b {
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// Holders returns who holds the right at the customer.
+func (s *Set) Holders(c brevet.CustomerID, r brevet.Right) brevet.Subjects {
+	if s == nil || s.rights[c] == nil {
+		return brevet.Subjects{}
+	}
+	return s.rights[c].holders[r]
+}
+
+// Holds reports whether the person holds the right at the customer. Facts
+// about groups count while they are at most Rules.GroupsWithin old. Of q only
+// Handle, Groups and Now are looked at.
+func (s *Set) Holds(q Query, c brevet.CustomerID, r brevet.Right) bool {
+	who := s.Holders(c, r)
+	return !who.Empty() && who.Cover(q.Handle, q.Groups.Fresh(q.Now, s.groupsWithin))
+}
+
+// Concerns reports whether the person has any business with the customer: an
+// entitlement or a right names them or one of their groups, however old the
+// facts about those are. It decides what may be shown and explained (law 13),
+// never what is allowed.
+func (s *Set) Concerns(q Query, c brevet.CustomerID) bool {
+	if s == nil || s.rights[c] == nil {
+		return false
+	}
+	r := s.rights[c]
+	return (q.Handle != "" && r.people[q.Handle]) ||
+		slices.ContainsFunc(q.Groups.Names, func(g string) bool { return r.groups[g] })
+}
