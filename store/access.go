@@ -1,0 +1,165 @@
+package store
+
+import (
+	"time"
+
+	"github.com/brevet-access/brevet"
+)
+
+var requests = newTable("this request", "requests", "state = 'pending'",
+	"id", "person_id", "customer_id", "account", "role", "role_digest", "entitlement", "rule", "activate", "duration",
+	"not_before", "reason", "ticket", "session_policy", "catalog_version", "state", "created_at", "lapses_at",
+	"decided_at", "decisions", "leaf")
+
+func requestArgs(r brevet.Request) []any {
+	return []any{string(r.ID), string(r.Person), string(r.Customer), string(r.Account), string(r.Role), r.RoleDigest, r.Entitlement,
+		text(r.Rule), string(r.Activate), int64(r.Duration), micros(r.NotBefore), r.Reason, r.Ticket, r.SessionPolicy,
+		r.CatalogVersion, string(r.State), micros(r.Created), micros(r.Lapses), micros(r.Decided), text(r.Decisions), r.Leaf}
+}
+
+func scanRequest(s scanner) (r brevet.Request, err error) {
+	err = s.Scan(&r.ID, &r.Person, &r.Customer, &r.Account, &r.Role, &r.RoleDigest, &r.Entitlement,
+		decoded(&r.Rule), &r.Activate, &r.Duration, at(&r.NotBefore), &r.Reason, &r.Ticket, &r.SessionPolicy,
+		&r.CatalogVersion, &r.State, at(&r.Created), at(&r.Lapses), at(&r.Decided), decoded(&r.Decisions), &r.Leaf)
+	return r, err
+}
+
+// AddRequest adds a request; [brevet.Conflict] if its id is taken.
+func (tx *Tx) AddRequest(r brevet.Request) error { return requests.add(tx, requestArgs(r)) }
+
+// PutRequest replaces a request that is pending in the database;
+// [brevet.Conflict] if it is not any more.
+func (tx *Tx) PutRequest(r brevet.Request) error { return requests.put(tx, requestArgs(r)) }
+
+// Request returns a request; [brevet.NotFound] if there is none.
+func (tx *Tx) Request(id brevet.RequestID) (brevet.Request, error) {
+	return one(tx, requests, scanRequest, requests.byID, string(id))
+}
+
+// RequestFilter says which requests are wanted. Zero fields ask for nothing;
+// an empty list that is not nil matches nothing.
+type RequestFilter struct {
+	Person    brevet.PersonID
+	Customers []brevet.CustomerID
+	State     brevet.RequestState
+	Before    time.Time // created before
+	Limit     int
+}
+
+// Requests returns requests, newest first.
+func (tx *Tx) Requests(want RequestFilter) ([]brevet.Request, error) {
+	f := &filter{}
+	is(f, "person_id", want.Person)
+	is(f, "state", want.State)
+	among(f, "customer_id", want.Customers)
+	if !want.Before.IsZero() {
+		f.add("created_at < ?", micros(want.Before))
+	}
+	return list(tx, "requests", requests.columns, f, want.Limit, scanRequest)
+}
+
+var grants = newTable("this grant", "grants", "state NOT IN ('ended', 'revoked')",
+	"id", "request_id", "person_id", "customer_id", "account", "role", "duration", "state", "created_at",
+	"waits_at", "start_at", "end_at", "closed_at", "leaf")
+
+func grantArgs(g brevet.Grant) []any {
+	return []any{string(g.ID), string(g.Request), string(g.Person), string(g.Customer), string(g.Account), string(g.Role),
+		int64(g.Duration), string(g.State), micros(g.Created), micros(g.Waits), micros(g.Start), micros(g.End), micros(g.Closed), g.Leaf}
+}
+
+func scanGrant(s scanner) (g brevet.Grant, err error) {
+	err = s.Scan(&g.ID, &g.Request, &g.Person, &g.Customer, &g.Account, &g.Role,
+		&g.Duration, &g.State, at(&g.Created), at(&g.Waits), at(&g.Start), at(&g.End), at(&g.Closed), &g.Leaf)
+	return g, err
+}
+
+// AddGrant adds a grant; [brevet.Conflict] if its id is taken.
+func (tx *Tx) AddGrant(g brevet.Grant) error { return grants.add(tx, grantArgs(g)) }
+
+// PutGrant replaces a grant that has not ended in the database;
+// [brevet.Conflict] if it has.
+func (tx *Tx) PutGrant(g brevet.Grant) error { return grants.put(tx, grantArgs(g)) }
+
+// Grant returns a grant as its row says; [brevet.NotFound] if there is none.
+// Whether it gives access is for [Tx.GrantOver] and [Tx.Proven] to confirm.
+func (tx *Tx) Grant(id brevet.GrantID) (brevet.Grant, error) {
+	return one(tx, grants, scanGrant, grants.byID, string(id))
+}
+
+// GrantFilter says which grants are wanted. Zero fields ask for nothing; an
+// empty list that is not nil matches nothing.
+type GrantFilter struct {
+	Person    brevet.PersonID
+	Account   brevet.AccountID
+	Role      brevet.RoleName
+	Customers []brevet.CustomerID
+	States    []brevet.GrantState
+	Over      *time.Time // active with an end, or scheduled with a wait, at or before this
+	Limit     int
+}
+
+// Grants returns grants, newest first.
+func (tx *Tx) Grants(want GrantFilter) ([]brevet.Grant, error) {
+	f := &filter{}
+	is(f, "person_id", want.Person)
+	is(f, "account", want.Account)
+	is(f, "role", want.Role)
+	among(f, "customer_id", want.Customers)
+	among(f, "state", want.States)
+	if want.Over != nil {
+		f.add("(state = 'active' AND end_at <= ? OR state = 'scheduled' AND waits_at <> 0 AND waits_at <= ?)", micros(*want.Over))
+	}
+	return list(tx, "grants", grants.columns, f, want.Limit, scanGrant)
+}
+
+var sessions = newTable("this session", "sessions", "state <> 'ended'",
+	"id", "grant_id", "person_id", "customer_id", "account", "role", "state", "console", "mfa", "created_at",
+	"until_at", "access_key", "expires_at", "closed_at")
+
+func sessionArgs(s brevet.Session) []any {
+	console := int64(0)
+	if s.Console {
+		console = 1
+	}
+	return []any{string(s.ID), string(s.Grant), string(s.Person), string(s.Customer), string(s.Account), string(s.Role),
+		string(s.State), console, string(s.MFA), micros(s.Created), micros(s.Until), s.AccessKey, micros(s.Expires), micros(s.Closed)}
+}
+
+func scanSession(r scanner) (s brevet.Session, err error) {
+	err = r.Scan(&s.ID, &s.Grant, &s.Person, &s.Customer, &s.Account, &s.Role,
+		&s.State, &s.Console, &s.MFA, at(&s.Created), at(&s.Until), &s.AccessKey, at(&s.Expires), at(&s.Closed))
+	return s, err
+}
+
+// AddSession adds a session; [brevet.Conflict] if its id is taken.
+func (tx *Tx) AddSession(s brevet.Session) error { return sessions.add(tx, sessionArgs(s)) }
+
+// PutSession replaces a session that has not ended in the database;
+// [brevet.Conflict] if it has.
+func (tx *Tx) PutSession(s brevet.Session) error { return sessions.put(tx, sessionArgs(s)) }
+
+// Session returns a session; [brevet.NotFound] if there is none.
+func (tx *Tx) Session(id brevet.SessionID) (brevet.Session, error) {
+	return one(tx, sessions, scanSession, sessions.byID, string(id))
+}
+
+// SessionFilter says which sessions are wanted. Zero fields ask for nothing.
+type SessionFilter struct {
+	Grant  brevet.GrantID
+	Person brevet.PersonID
+	States []brevet.SessionState
+	LiveAt time.Time // not ended, and usable beyond this moment
+	Limit  int
+}
+
+// Sessions returns sessions, newest first.
+func (tx *Tx) Sessions(want SessionFilter) ([]brevet.Session, error) {
+	f := &filter{}
+	is(f, "grant_id", want.Grant)
+	is(f, "person_id", want.Person)
+	among(f, "state", want.States)
+	if !want.LiveAt.IsZero() {
+		f.add("state <> 'ended' AND until_at > ?", micros(want.LiveAt))
+	}
+	return list(tx, "sessions", sessions.columns, f, want.Limit, scanSession)
+}

@@ -1,0 +1,116 @@
+package store
+
+import (
+	"strings"
+
+	"github.com/brevet-access/brevet/audit"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+const (
+	insertBlind = `INSERT INTO blinds (customer_id, salt) VALUES ($1, $2)`
+	updateHead  = `UPDATE head SET epoch = $1, size = $2, note = $3 WHERE id = 1`
+
+	eventColumns = `epoch, idx, time, kind, customer_id, customer_seq, salt, details, digest, hashes`
+
+	// One statement for any number of entries: on PostgreSQL the round trips count.
+	appendPostgres = `WITH appended AS (
+	INSERT INTO events (` + eventColumns + `)
+	SELECT $1::bigint, * FROM unnest($4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::bigint[], $9::bytea[], $10::bytea[], $11::bytea[], $12::bytea[]))
+UPDATE head SET epoch = $1::bigint, size = $2::bigint, note = $3::bytea WHERE id = 1`
+)
+
+// chunk is how many entries one statement writes on SQLite, where binding is
+// what costs.
+const chunk = 8
+
+var (
+	insertOne   = insertEvents(1)
+	insertChunk = insertEvents(chunk)
+)
+
+func insertEvents(rows int) string {
+	one := "(" + strings.Repeat("?, ", 9) + "?)" // the driver looks the names of others up
+	return "INSERT INTO events (" + eventColumns + ") VALUES " + one + strings.Repeat(", "+one, rows-1)
+}
+
+// append writes the batch's entries, if there are any, and its head.
+func (b *batch) append() (head audit.Head, err error) {
+	if len(b.entries) == 0 {
+		return b.head, nil
+	}
+	tx := &Tx{db: b.db, ctx: b.ctx, tx: b.tx, batch: b, alone: true}
+	for c, salt := range b.blinds {
+		if _, err := tx.exec(insertBlind, string(c), salt); err != nil {
+			return head, err
+		}
+	}
+	if b.db.dialect == onPostgres {
+		if head, err = b.sign(); err == nil {
+			err = b.appendPostgres(tx, head)
+		}
+		return head, err
+	}
+	signed := make(chan struct{})
+	var signErr error
+	go func() { head, signErr = b.sign(); close(signed) }() // meanwhile
+	err = b.appendSQLite(tx)
+	<-signed
+	if err == nil {
+		err = signErr
+	}
+	if err != nil {
+		return head, err
+	}
+	_, err = tx.exec(updateHead, head.Epoch, head.Size, head.Note)
+	return head, err
+}
+
+func (b *batch) sign() (audit.Head, error) {
+	return audit.Sign(b.db.cfg.Signer, b.db.cfg.Host, b.head.Epoch, b.tree.Size(), b.tree.Root())
+}
+
+func (b *batch) appendSQLite(tx *Tx) error {
+	args := make([]any, 0, 10*chunk)
+	for rest := b.entries; len(rest) > 0; {
+		n, query := 1, insertOne
+		if len(rest) >= chunk {
+			n, query = chunk, insertChunk
+		}
+		args = args[:0]
+		for i := range rest[:n] {
+			e := &rest[i]
+			args = append(args, b.head.Epoch, e.index, e.leaf.Time.UnixMicro(), string(e.leaf.Kind), string(e.customer),
+				e.leaf.Seq, e.salt[:], e.details, e.leaf.Details[:], flatten(e.hashes))
+		}
+		if _, err := tx.exec(query, args...); err != nil {
+			return err
+		}
+		rest = rest[n:]
+	}
+	return nil
+}
+
+func (b *batch) appendPostgres(tx *Tx, head audit.Head) error {
+	n := len(b.entries)
+	index, micros, seq := make([]int64, n), make([]int64, n), make([]int64, n)
+	kind, customer := make([]string, n), make([]string, n)
+	salt, details, digest, hashes := make([][]byte, n), make([][]byte, n), make([][]byte, n), make([][]byte, n)
+	for i := range b.entries {
+		e := &b.entries[i]
+		index[i], micros[i], seq[i] = e.index, e.leaf.Time.UnixMicro(), e.leaf.Seq
+		kind[i], customer[i] = string(e.leaf.Kind), string(e.customer)
+		salt[i], details[i], digest[i], hashes[i] = e.salt[:], e.details, e.leaf.Details[:], flatten(e.hashes)
+	}
+	_, err := tx.exec(appendPostgres, head.Epoch, head.Size, head.Note,
+		index, micros, kind, customer, seq, salt, details, digest, hashes)
+	return err
+}
+
+func flatten(hashes []tlog.Hash) []byte {
+	b := make([]byte, 0, len(hashes)*tlog.HashSize)
+	for _, h := range hashes {
+		b = append(b, h[:]...)
+	}
+	return b
+}

@@ -1,0 +1,69 @@
+package store
+
+import (
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/brevet-access/brevet"
+)
+
+// CatalogVersion is one version of the catalog, kept for good.
+type CatalogVersion struct {
+	Version   int64 // from 1; assigned by AddCatalog
+	Digest    string
+	Text      []byte
+	By        brevet.Actor
+	Created   time.Time
+	Confirmed time.Time // zero: proposed only
+}
+
+const catalogColumns = `version, digest, source, proposed_by, created_at, confirmed_at`
+
+func scanCatalog(s scanner) (c CatalogVersion, err error) {
+	err = s.Scan(&c.Version, &c.Digest, &c.Text, decoded(&c.By), at(&c.Created), at(&c.Confirmed))
+	return c, err
+}
+
+func (tx *Tx) catalog(query string, args ...any) (CatalogVersion, error) {
+	c, err := scanCatalog(tx.row(query, args...))
+	if errors.Is(err, sql.ErrNoRows) {
+		return c, brevet.Errorf(brevet.NotFound, "there is no such version of the catalog")
+	}
+	if err != nil {
+		return c, tx.failed(err)
+	}
+	return c, nil
+}
+
+// AddCatalog keeps a version of the catalog and returns it with its number.
+func (tx *Tx) AddCatalog(c CatalogVersion) (CatalogVersion, error) {
+	err := tx.row(`SELECT coalesce(max(version), 0) + 1 FROM catalogs`).Scan(&c.Version)
+	if err != nil {
+		return c, tx.failed(err)
+	}
+	_, err = tx.exec(`INSERT INTO catalogs (`+catalogColumns+`) VALUES ($1, $2, $3, $4, $5, $6)`,
+		c.Version, c.Digest, append([]byte{}, c.Text...), text(c.By), micros(c.Created), micros(c.Confirmed))
+	return c, err
+}
+
+// CatalogRuling returns the newest confirmed version; [brevet.NotFound] when
+// there is none.
+func (tx *Tx) CatalogRuling() (CatalogVersion, error) {
+	return tx.catalog(`SELECT ` + catalogColumns + ` FROM catalogs WHERE confirmed_at <> 0 ORDER BY version DESC LIMIT 1`)
+}
+
+// Catalog returns a version by its number; [brevet.NotFound] if there is none.
+func (tx *Tx) Catalog(version int64) (CatalogVersion, error) {
+	return tx.catalog(`SELECT `+catalogColumns+` FROM catalogs WHERE version = $1`, version)
+}
+
+// ConfirmCatalog makes a proposed version rule. The error is of kind
+// [brevet.Conflict] if it is confirmed already or does not exist.
+func (tx *Tx) ConfirmCatalog(version int64, at time.Time) error {
+	n, err := tx.exec(`UPDATE catalogs SET confirmed_at = $2 WHERE version = $1 AND confirmed_at = 0`, version, micros(at))
+	if err == nil && n == 0 {
+		err = brevet.Errorf(brevet.Conflict, "version %d of the catalog does not wait for confirmation", version)
+	}
+	return err
+}

@@ -1,0 +1,224 @@
+package store
+
+import (
+	"database/sql"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/audit"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// disagree is what is said when a row is not what the log says it was.
+func disagree(index int64, cause error) *brevet.Error {
+	return brevet.Errorf(brevet.Internal, "the log and its rows disagree").
+		WithHint("entry %d was changed; check the log with brevet audit verify", index).WithCause(cause)
+}
+
+// Proven reads an event back from its row, and proves that the log holds
+// exactly this (law 11): the details must hash to the leaf, and the leaf must
+// be in the tree whose head was verified. The error is of kind
+// [brevet.NotFound] for an index that the log does not have, else
+// [brevet.Internal] when row and log disagree, also when the details were
+// erased.
+func (tx *Tx) Proven(index int64) (brevet.Event, error) {
+	if b := tx.batch; b != nil && index >= b.head.Size {
+		return b.recorded(index)
+	}
+	head := tx.db.Head()
+	if index >= head.Size && tx.batch == nil { // of another process, perhaps
+		var err error
+		if head, err = tx.Head(); err != nil {
+			return brevet.Event{}, err
+		}
+	}
+	if index < 0 || index >= head.Size {
+		return brevet.Event{}, brevet.Errorf(brevet.NotFound, "the log has no entry %d", index)
+	}
+	row, err := tx.entry(head.Epoch, index)
+	if err != nil {
+		return brevet.Event{}, err
+	}
+	_, event, err := row.Check()
+	if err == nil && (row.Erased || event.Customer != row.Customer) {
+		err = errors.New("the event is another's or erased")
+	}
+	if err != nil {
+		return brevet.Event{}, disagree(index, err)
+	}
+	return event, tx.prove(head, index, row.Hash)
+}
+
+// recorded returns an event of the batch in hand, which needs no proof.
+func (b *batch) recorded(index int64) (brevet.Event, error) {
+	i := index - b.head.Size
+	if i >= int64(len(b.entries)) {
+		return brevet.Event{}, brevet.Errorf(brevet.NotFound, "the log has no entry %d", index)
+	}
+	e := &b.entries[i]
+	_, event, err := audit.Entry{Leaf: e.leaf.Marshal(), Hash: e.hashes[0], Salt: e.salt[:], Details: e.details}.Check()
+	return event, err
+}
+
+func (tx *Tx) entry(epoch, index int64) (Row, error) {
+	var r scanned
+	err := r.scan(tx.row(`SELECT `+rowColumns+` FROM events WHERE epoch = $1 AND idx = $2`, epoch, index))
+	if errors.Is(err, sql.ErrNoRows) {
+		return Row{}, disagree(index, err)
+	}
+	if err != nil {
+		return Row{}, tx.failed(err)
+	}
+	return tx.assemble(&r)
+}
+
+// prove checks that the tree under head has the leaf hash h at index. What
+// was proven once, or recorded by this process, is remembered.
+func (tx *Tx) prove(head audit.Head, index int64, h tlog.Hash) error {
+	l := tx.db.memory
+	l.mu.Lock()
+	known, ok := l.proven.get(index)
+	l.mu.Unlock()
+	if ok {
+		if known != h {
+			return disagree(index, errors.New("another leaf was proven there"))
+		}
+		return nil
+	}
+	proof, err := tlog.ProveRecord(head.Size, index, tx.Hashes())
+	if err != nil {
+		return err
+	}
+	if err := tlog.CheckRecord(proof, head.Size, head.Root, index, h); err != nil {
+		return disagree(index, err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.proven.add(index, h)
+	return nil
+}
+
+// Hashes reads the tree's stored hashes, for proofs by package tlog. They are
+// as the database holds them: check every proof against a head.
+func (tx *Tx) Hashes() tlog.HashReader { return tlog.HashReaderFunc(tx.readHashes) }
+
+// readHashes finds hash (level, n) in the row of the entry that completed it.
+func (tx *Tx) readHashes(indexes []int64) ([]tlog.Hash, error) {
+	if len(indexes) == 0 {
+		return nil, nil
+	}
+	owner := func(index int64) (row int64, level int) {
+		level, n := tlog.SplitStoredHashIndex(index)
+		return (n+1)<<level - 1, level
+	}
+	var rows []int64
+	for _, i := range indexes {
+		row, _ := owner(i)
+		rows = append(rows, row)
+	}
+	slices.Sort(rows)
+	stored, err := tx.storedHashes(slices.Compact(rows))
+	if err != nil {
+		return nil, err
+	}
+	out := make([]tlog.Hash, len(indexes))
+	for i, index := range indexes {
+		row, level := owner(index)
+		if len(stored[row]) < (level+1)*tlog.HashSize {
+			return nil, disagree(row, errors.New("a stored hash is missing"))
+		}
+		out[i] = tlog.Hash(stored[row][level*tlog.HashSize:][:tlog.HashSize])
+	}
+	return out, nil
+}
+
+func (tx *Tx) storedHashes(rows []int64) (map[int64][]byte, error) {
+	list := make([]string, len(rows)) // numbers only
+	for i, r := range rows {
+		list[i] = strconv.FormatInt(r, 10)
+	}
+	found, err := tx.tx.QueryContext(tx.ctx, `SELECT idx, hashes FROM events WHERE epoch = $1 AND idx IN (`+strings.Join(list, ",")+`)`, tx.db.Head().Epoch)
+	if err != nil {
+		return nil, tx.failed(err)
+	}
+	defer found.Close()
+	stored := make(map[int64][]byte, len(rows))
+	for found.Next() {
+		var index int64
+		var hashes []byte
+		if err := found.Scan(&index, &hashes); err != nil {
+			return nil, tx.failed(err)
+		}
+		stored[index] = hashes
+	}
+	if err := found.Err(); err != nil {
+		return nil, tx.failed(err)
+	}
+	return stored, nil
+}
+
+// GrantOver reports whether the log says that the grant has ended or was
+// revoked. It asks the log, never the rows.
+func (tx *Tx) GrantOver(id brevet.GrantID) bool { return tx.isOver(overID(id)) }
+
+// PersonOver reports whether the log says that the person was offboarded.
+func (tx *Tx) PersonOver(id brevet.PersonID) bool { return tx.isOver(overID(id)) }
+
+// SignInOver reports whether the log says that the sign-in has ended.
+func (tx *Tx) SignInOver(id brevet.SignInID) bool { return tx.isOver(overID(id)) }
+
+func (tx *Tx) isOver(k overKey) bool {
+	if tx.batch != nil {
+		if _, ok := tx.batch.over[k]; ok {
+			return true
+		}
+	}
+	return tx.db.memory.isOver(k)
+}
+
+// Erase removes salt and details of an entry for good; leaf and hashes stay.
+// The same closure must have recorded a [brevet.DetailsErased] event of the
+// entry's customer before, with the entry's index and kind in Data (see
+// [audit.ErasedIndex]) and, if the entry was an ending, the same grant, person
+// or sign-in: otherwise the log would not be whole. The error is of kind
+// [brevet.Conflict] if it has not, [brevet.NotFound] without such an entry.
+func (tx *Tx) Erase(index int64) error {
+	if err := tx.usable(); err != nil {
+		return err
+	}
+	if index < 0 || index >= tx.batch.head.Size {
+		return brevet.Errorf(brevet.NotFound, "the log has no entry %d", index)
+	}
+	row, err := tx.entry(tx.batch.head.Epoch, index)
+	if err != nil || row.Erased {
+		return err
+	}
+	_, event, err := row.Check()
+	if err != nil {
+		return disagree(index, err)
+	}
+	if !tx.erasureRecorded(index, event) {
+		return brevet.Errorf(brevet.Conflict, "the erasure of entry %d is not recorded", index)
+	}
+	_, err = tx.exec(`UPDATE events SET salt = NULL, details = NULL WHERE epoch = $1 AND idx = $2`, tx.batch.head.Epoch, index)
+	return err
+}
+
+func (tx *Tx) erasureRecorded(index int64, erased brevet.Event) bool {
+	want, ending := ends(erased)
+	for i := range tx.batch.entries[tx.mark:] {
+		e := &tx.batch.entries[tx.mark+i]
+		if e.leaf.Kind != brevet.DetailsErased || e.customer != erased.Customer {
+			continue
+		}
+		event, err := tx.batch.recorded(e.index)
+		if err == nil && event.Data[audit.ErasedIndex] == strconv.FormatInt(index, 10) &&
+			event.Data[audit.ErasedKind] == string(erased.Kind) && e.ends == ending && e.ending == want {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,173 @@
+// Package store is the one database: every row and the log, on SQLite or on
+// PostgreSQL. It owns the SQL drivers, the migrations and the job queue.
+//
+// # The story
+//
+// All changes go through [DB.Update]. One goroutine of the process, the
+// writer, takes what callers queued, locks the log's head, runs their
+// closures one after another in one transaction, appends what they recorded
+// to the log, signs the new head and commits: a batch. So a state change and
+// its audit event are durable together or not at all, and many callers share
+// one fsync. A closure that fails takes its own writes and records with it
+// and nobody else's: by a savepoint on SQLite; on PostgreSQL the transaction
+// is rolled back and the rest is run again, which is why a closure must do
+// nothing but work on its [Tx].
+//
+// Reads that change nothing use [DB.View], on other connections.
+//
+// # The log is authority, the rows are not
+//
+// [Open] reads the whole log, rebuilds its tree and compares it with the
+// signed head and with the highest head that was seen outside the database.
+// From then on the process keeps the tree's edge and what the log says to be
+// over (grants, persons, sign-ins) in memory. [Tx.Proven] reads an event back
+// and proves it against that tree, [Tx.GrantOver] and its siblings ask the
+// memory: editing rows gives nobody access. Where several processes share a
+// PostgreSQL database, the entries of the others are verified and folded in
+// under the head's lock, before the next closure runs.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/audit"
+	"golang.org/x/mod/sumdb/note"
+)
+
+// Config says which database to open, and with which keys its log is kept.
+type Config struct {
+	URL      string           // sqlite:PATH or postgres://…
+	Now      func() time.Time // nil: time.Now
+	Host     string           // name of the log, the start of its origin; the name of the key
+	Signer   note.Signer      // signs heads
+	Verifier note.Verifier    // the same key's public half
+	HeadFile string           // keeps the highest head outside the database; "" for none
+	Log      *slog.Logger     // nil: nothing is logged
+}
+
+// DB is an open database. Its methods may be called concurrently.
+type DB struct {
+	cfg     Config
+	dialect dialect
+	writes  *sql.DB // one connection on SQLite; shared with River
+	reads   *sql.DB
+	unlock  func()
+	writeQs stmts
+	readQs  stmts
+
+	queue   chan *job
+	closing chan struct{}
+	writer  sync.WaitGroup
+	closed  atomic.Bool
+	memory  *ledger
+	fatal   atomic.Pointer[brevet.Error] // set once the log cannot be trusted any more
+	heads   *headKeeper                  // nil without Config.HeadFile
+	jobs    jobs
+	swept   time.Time // when logins and claims were last swept; the writer's
+}
+
+// Open opens the database, brings its schema up to date and verifies the
+// whole log. A log that does not match its signed head, its rows, or the
+// head kept in Config.HeadFile gives an error of kind [brevet.Internal] that
+// says what is wrong: nothing may be issued from it. A database that cannot
+// be reached or is held by another process is [brevet.Unavailable].
+func Open(ctx context.Context, cfg Config) (*DB, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Signer == nil || cfg.Verifier == nil || cfg.Signer.Name() != cfg.Host || cfg.Verifier.Name() != cfg.Host {
+		return nil, brevet.Errorf(brevet.Invalid, "the log needs a signer and a verifier named after its host")
+	}
+	db := &DB{cfg: cfg, queue: make(chan *job, maxBatch), closing: make(chan struct{}), memory: newLedger()}
+	if err := db.connect(ctx); err != nil {
+		return nil, err
+	}
+	if err := db.start(ctx); err != nil {
+		db.disconnect()
+		return nil, err
+	}
+	return db, nil
+}
+
+// start brings an opened database to life.
+func (db *DB) start(ctx context.Context) error {
+	if err := db.migrate(ctx); err != nil {
+		return err
+	}
+	if err := db.found(ctx); err != nil {
+		return err
+	}
+	if err := db.verify(ctx); err != nil {
+		return err
+	}
+	if db.cfg.HeadFile != "" {
+		if err := db.compareHeadFile(ctx); err != nil {
+			return err
+		}
+		db.heads = keepHeads(db.cfg.HeadFile, db.cfg.Log)
+	}
+	db.writer.Go(db.write)
+	return db.openLog(ctx)
+}
+
+// Close waits for the batch in hand, writes the head file and closes the
+// database. Updates that come later fail with kind [brevet.Unavailable].
+func (db *DB) Close() error {
+	if db.closed.Swap(true) {
+		return nil
+	}
+	db.jobs.stop()
+	close(db.closing)
+	db.writer.Wait()
+	if db.heads != nil {
+		db.heads.close(db.Head())
+	}
+	return db.disconnect()
+}
+
+func (db *DB) disconnect() error {
+	db.writeQs.close()
+	db.readQs.close()
+	err := db.writes.Close()
+	if db.reads != db.writes {
+		if err2 := db.reads.Close(); err == nil {
+			err = err2
+		}
+	}
+	db.unlock()
+	return err
+}
+
+// Ping reports whether the database answers and its log is trusted.
+func (db *DB) Ping(ctx context.Context) error {
+	if err := db.fatal.Load(); err != nil {
+		return err
+	}
+	if db.closed.Load() {
+		return errClosed
+	}
+	if err := db.reads.PingContext(ctx); err != nil {
+		return db.dialect.fault(err)
+	}
+	return nil
+}
+
+// Head returns the newest signed head that this process has seen committed.
+func (db *DB) Head() audit.Head { return db.memory.currentHead() }
+
+// distrust makes every further Update fail with err: the log was found to be
+// wrong while it was open.
+func (db *DB) distrust(err *brevet.Error) *brevet.Error {
+	db.fatal.CompareAndSwap(nil, err)
+	db.cfg.Log.Error("the log is not trusted any more", "error", err, "cause", err.Cause)
+	return db.fatal.Load()
+}

@@ -1,0 +1,291 @@
+package store_test
+
+import (
+	"bytes"
+	"database/sql"
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/audit"
+	"github.com/brevet-access/brevet/store"
+	"github.com/brevet-access/brevet/store/pgtest"
+	"golang.org/x/mod/sumdb/note"
+)
+
+// raw opens the database behind the store's back.
+func raw(t testing.TB, url string) *sql.DB {
+	t.Helper()
+	driver := "pgx"
+	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
+		driver, url = "sqlite", "file:"+path+"?_pragma=busy_timeout(5000)"
+	}
+	db, err := sql.Open(driver, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+// edits are changes of the row of entry 5 of 12, which is about a grant of
+// customer cu_1. Each must be seen.
+var edits = map[string][]string{
+	"kind":        {`UPDATE events SET kind = 'grant.activated' WHERE idx = 5`},
+	"time":        {`UPDATE events SET time = time + 1 WHERE idx = 5`},
+	"customer":    {`UPDATE events SET customer_id = 'cu_2' WHERE idx = 5`},
+	"no customer": {`UPDATE events SET customer_id = '' WHERE idx = 5`},
+	"number":      {`UPDATE events SET customer_seq = customer_seq + 1 WHERE idx = 5`},
+	"salt":        {`UPDATE events SET salt = (SELECT salt FROM events WHERE idx = 4) WHERE idx = 5`},
+	"details":     {`UPDATE events SET details = (SELECT details FROM events WHERE idx = 4) WHERE idx = 5`},
+	"salt and details": {`UPDATE events SET salt = (SELECT salt FROM events WHERE idx = 4), details = (SELECT details FROM events WHERE idx = 4),
+		digest = (SELECT digest FROM events WHERE idx = 4) WHERE idx = 5`},
+	"erasure":    {`UPDATE events SET salt = NULL, details = NULL WHERE idx = 5`},
+	"half of it": {`UPDATE events SET salt = NULL WHERE idx = 5`},
+	"digest":     {`UPDATE events SET digest = (SELECT digest FROM events WHERE idx = 4) WHERE idx = 5`},
+	"hashes":     {`UPDATE events SET hashes = (SELECT hashes FROM events WHERE idx = 9) WHERE idx = 5`},
+	"short hash": {`UPDATE events SET hashes = digest WHERE idx = 5`},
+	"deletion":   {`DELETE FROM events WHERE idx = 5`},
+	"swap": {`UPDATE events SET idx = 100 WHERE idx = 5`, `UPDATE events SET idx = 5 WHERE idx = 4`,
+		`UPDATE events SET idx = 4 WHERE idx = 100`},
+	"shift":         {`DELETE FROM events WHERE idx = 5`, `UPDATE events SET idx = idx + 100 WHERE idx > 5`, `UPDATE events SET idx = idx - 101 WHERE idx > 5`},
+	"another epoch": {`UPDATE events SET epoch = 2 WHERE idx = 5`},
+	"blind":         {`UPDATE blinds SET salt = (SELECT salt FROM events WHERE idx = 4) WHERE customer_id = 'cu_1'`},
+}
+
+// edit changes rows behind the store's back.
+func edit(t testing.TB, url string, statements ...string) {
+	t.Helper()
+	db := raw(t, url)
+	defer db.Close()
+	for _, s := range statements {
+		if _, err := db.Exec(s); err != nil {
+			t.Fatalf("%s: %v", s, err)
+		}
+	}
+}
+
+// fill makes a log of 12 entries.
+func fill(t testing.TB, db *store.DB) {
+	t.Helper()
+	for i := int64(1); i < 12; i++ {
+		update(t, db, func(tx *store.Tx) error {
+			_, err := tx.Record(brevet.Event{Kind: brevet.GrantOpened, Customer: "cu_1", Grant: brevet.GrantID("gr_" + strconv.FormatInt(i, 10))})
+			return err
+		})
+	}
+}
+
+// TestEditedRows edits rows while the log is closed and while it is open:
+// Open refuses it, and Proven refuses the row. Proven looks at a row that it
+// never saw, and at one that it had proven before.
+func TestEditedRows(t *testing.T) {
+	onBoth(t, func(t *testing.T, url string) {
+		if url[0] == 'p' && testing.Short() {
+			t.Skip()
+		}
+		cfg := config(url)
+		db := open(t, cfg)
+		fill(t, db)
+		db.Close()
+		for name, statements := range edits {
+			t.Run(name, func(t *testing.T) {
+				for _, fresh := range []bool{true, false} {
+					restore := backup(t, url)
+					db := open(t, cfg)
+					if !fresh {
+						view(t, db, func(tx *store.Tx) error { _, err := tx.Proven(5); return err })
+					}
+					edit(t, url, statements...)
+					if name != "hashes" && name != "short hash" && name != "blind" || fresh && name != "blind" {
+						err := db.View(t.Context(), func(tx *store.Tx) error { _, err := tx.Proven(5); return err })
+						wantKind(t, err, brevet.Internal)
+					}
+					db.Close()
+					_, err := store.Open(t.Context(), cfg)
+					wantKind(t, err, brevet.Internal)
+					restore()
+				}
+			})
+		}
+		if db := open(t, cfg); db.Head().Size != 12 {
+			t.Error("the log was not restored between the edits")
+		}
+	})
+}
+
+// backup keeps the events and blinds aside and returns what puts them back.
+func backup(t testing.TB, url string) (restore func()) {
+	edit(t, url, `DROP TABLE IF EXISTS events_kept`, `DROP TABLE IF EXISTS blinds_kept`,
+		`CREATE TABLE events_kept AS SELECT * FROM events`, `CREATE TABLE blinds_kept AS SELECT * FROM blinds`)
+	return func() {
+		edit(t, url, `DELETE FROM events`, `DELETE FROM blinds`, `INSERT INTO events SELECT * FROM events_kept`, `INSERT INTO blinds SELECT * FROM blinds_kept`)
+	}
+}
+
+// fresh returns the URL of another empty database of the same sort.
+func fresh(t testing.TB, url string) string {
+	if strings.HasPrefix(url, "sqlite:") {
+		return newSQLite(t)
+	}
+	return pgtest.New(t)
+}
+
+// TestEditedHead rewrites the head, closed and open.
+func TestEditedHead(t *testing.T) {
+	onBoth(t, func(t *testing.T, url string) {
+		for name, statement := range map[string]string{
+			"size": `UPDATE head SET size = 11`, "epoch": `UPDATE head SET epoch = 2`, "gone": `DELETE FROM head`,
+			"note": `UPDATE head SET note = (SELECT hashes FROM events WHERE idx = 1)`,
+		} {
+			t.Run(name, func(t *testing.T) {
+				url := fresh(t, url)
+				cfg := config(url)
+				db := open(t, cfg)
+				fill(t, db)
+				edit(t, url, statement)
+				record := func(tx *store.Tx) error {
+					_, err := tx.Record(brevet.Event{Kind: brevet.KeyRotated})
+					return err
+				}
+				for range 2 {
+					wantKind(t, db.Update(t.Context(), record), brevet.Internal)
+				}
+				wantKind(t, db.Ping(t.Context()), brevet.Internal)
+				db.Close()
+				_, err := store.Open(t.Context(), cfg)
+				wantKind(t, err, brevet.Internal)
+			})
+		}
+	})
+}
+
+// TestForgedHead lets a thief without the log's key write and sign a log.
+func TestForgedHead(t *testing.T) {
+	url := newSQLite(t)
+	cfg := config(url)
+	skey, forger, err := note.GenerateKey(nil, host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	thief := cfg
+	var err1, err2 error
+	thief.Signer, err1 = note.NewSigner(skey)
+	thief.Verifier, err2 = note.NewVerifier(forger)
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	db := open(t, thief)
+	fill(t, db)
+	db.Close()
+	_, err = store.Open(t.Context(), cfg)
+	wantKind(t, err, brevet.Internal)
+}
+
+func TestHeadFile(t *testing.T) {
+	onBoth(t, func(t *testing.T, url string) {
+		file := filepath.Join(t.TempDir(), "head")
+		cfg := config(url)
+		cfg.HeadFile = file
+		db := open(t, cfg)
+		fill(t, db)
+		db.Close()
+		kept, err := os.ReadFile(file)
+		if err != nil || !bytes.Equal(kept, db.Head().Note) {
+			t.Fatalf("the head file holds %q (%v), want the last head", kept, err)
+		}
+		db = open(t, cfg)
+		update(t, db, func(tx *store.Tx) error { _, err := tx.Record(brevet.Event{Kind: brevet.KeyRotated}); return err })
+		db.Close()
+
+		older := cfg // the file of yesterday: the log has grown since
+		older.HeadFile = filepath.Join(t.TempDir(), "older")
+		write(t, older.HeadFile, kept)
+		open(t, older).Close()
+
+		emptied := cfg
+		emptied.URL = fresh(t, url)
+		_, err = store.Open(t.Context(), emptied)
+		wantKind(t, err, brevet.Internal)
+		if !strings.Contains(err.Error(), "nothing is issued") {
+			t.Errorf("the error does not say that nothing is issued: %v", err)
+		}
+
+		forked, err := audit.Sign(signer, host, 1, 5, [32]byte{1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, file, forked.Note)
+		_, err = store.Open(t.Context(), cfg)
+		wantKind(t, err, brevet.Internal)
+		write(t, file, []byte("garbage"))
+		_, err = store.Open(t.Context(), cfg)
+		wantKind(t, err, brevet.Internal)
+	})
+}
+
+func write(t testing.TB, path string, b []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestErase erases details in good order, and tries to without a record.
+func TestErase(t *testing.T) {
+	onBoth(t, func(t *testing.T, url string) {
+		cfg := config(url)
+		db := open(t, cfg)
+		var opened, ended int64
+		update(t, db, func(tx *store.Tx) (err error) {
+			if opened, err = tx.Record(brevet.Event{Kind: brevet.GrantOpened, Customer: "cu_1", Grant: "gr_1", Reason: "a name"}); err != nil {
+				return err
+			}
+			ended, err = tx.Record(brevet.Event{Kind: brevet.GrantEnded, Customer: "cu_1", Grant: "gr_1"})
+			return err
+		})
+		erase := func(index int64, ev brevet.Event) error {
+			ev.Kind = brevet.DetailsErased
+			return db.Update(t.Context(), func(tx *store.Tx) error {
+				if _, err := tx.Record(ev); err != nil {
+					return err
+				}
+				return tx.Erase(index)
+			})
+		}
+		about := func(index int64, kind brevet.EventKind) map[string]string {
+			return map[string]string{audit.ErasedIndex: strconv.FormatInt(index, 10), audit.ErasedKind: string(kind)}
+		}
+		wantKind(t, db.Update(t.Context(), func(tx *store.Tx) error { return tx.Erase(opened) }), brevet.Conflict)
+		wantKind(t, erase(opened, brevet.Event{Customer: "cu_2", Data: about(opened, brevet.GrantOpened)}), brevet.Conflict)
+		wantKind(t, erase(opened, brevet.Event{Customer: "cu_1", Data: about(ended, brevet.GrantOpened)}), brevet.Conflict)
+		wantKind(t, erase(ended, brevet.Event{Customer: "cu_1", Data: about(ended, brevet.GrantEnded)}), brevet.Conflict)
+		wantKind(t, erase(99, brevet.Event{}), brevet.NotFound)
+		ok(t, "erase", erase(opened, brevet.Event{Customer: "cu_1", Data: about(opened, brevet.GrantOpened)}))
+		ok(t, "erase an ending", erase(ended, brevet.Event{Customer: "cu_1", Grant: "gr_1", Data: about(ended, brevet.GrantEnded)}))
+		for range 2 {
+			view(t, db, func(tx *store.Tx) error {
+				isKind[brevet.Event](t, brevet.Internal)(tx.Proven(opened))
+				if !tx.GrantOver("gr_1") {
+					t.Error("the erasure brought the grant back")
+				}
+				return nil
+			})
+			if report := wholeLog(t, db); report.Erased != 2 {
+				t.Errorf("%d entries are erased, want 2", report.Erased)
+			}
+			db.Close()
+			db = open(t, cfg)
+		}
+		if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
+			db.Close() // which folds the write-ahead log in
+			if text, err := os.ReadFile(path); err != nil || bytes.Contains(text, []byte("a name")) {
+				t.Errorf("what was erased is still in the file (%v)", err)
+			}
+		}
+	})
+}

@@ -1,0 +1,266 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/brevet-access/brevet"
+)
+
+const (
+	maxBatch     = 256              // closures in one transaction, and in the queue behind it
+	batchTimeout = 30 * time.Second // on PostgreSQL; SQLite waits for nothing but the disk
+)
+
+// job is one caller's closure. Its state tells whether the writer has begun
+// with it, after which the caller must wait for the end.
+type job struct {
+	ctx   context.Context
+	fn    func(*Tx) error
+	taken atomic.Bool
+	err   error
+	done  chan struct{}
+}
+
+func (j *job) finish(err error) { j.err = err; close(j.done) }
+
+// Update runs fn in a transaction and returns once everything that fn wrote
+// and recorded is durable, or nothing of it is there. fn runs on the writer's
+// goroutine, maybe more than once: it decides first and writes then, does
+// nothing but call methods of tx, no I/O, and keeps tx to itself. An error of
+// fn is returned as it is. If it is not known whether the commit arrived, the
+// error is of kind [brevet.Unavailable]; if a clock is wrong,
+// [brevet.Clock]; if the log cannot be trusted any more, [brevet.Internal].
+func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
+	j := &job{ctx: ctx, fn: fn, done: make(chan struct{})}
+	if db.closed.Load() {
+		return errClosed
+	}
+	select {
+	case db.queue <- j:
+	case <-ctx.Done():
+		return gaveUp(ctx)
+	case <-db.closing:
+		return errClosed
+	}
+	select {
+	case <-j.done:
+		return j.err
+	case <-ctx.Done():
+		if j.taken.CompareAndSwap(false, true) {
+			return gaveUp(ctx)
+		}
+	}
+	<-j.done
+	return j.err
+}
+
+var errClosed = brevet.Errorf(brevet.Unavailable, "the database is closed")
+
+func gaveUp(ctx context.Context) error {
+	return brevet.Errorf(brevet.Unavailable, "nothing was changed: the time to wait was over").WithCause(ctx.Err())
+}
+
+// write is the writer: it runs batches until the database is closed.
+func (db *DB) write() {
+	jobs := make([]*job, 0, maxBatch)
+	for {
+		select {
+		case j := <-db.queue:
+			jobs = db.gather(append(jobs[:0], j))
+		case <-db.closing:
+			db.refuseQueue()
+			return
+		}
+		if len(jobs) > 0 {
+			db.runGuarded(jobs)
+		}
+	}
+}
+
+// gather takes what else is queued. Callers that a batch has just woken get
+// a chance to queue up again, so that batches do not shrink to one.
+func (db *DB) gather(jobs []*job) []*job {
+	for idle := 0; idle < 3 && len(jobs) < maxBatch; {
+		select {
+		case j := <-db.queue:
+			jobs, idle = append(jobs, j), 0
+		default:
+			idle++
+			runtime.Gosched()
+		}
+	}
+	claimed := jobs[:0]
+	for _, j := range jobs {
+		if j.taken.CompareAndSwap(false, true) {
+			claimed = append(claimed, j)
+		}
+	}
+	return claimed
+}
+
+// refuseQueue answers those who queued up while the database was closed.
+func (db *DB) refuseQueue() {
+	for {
+		select {
+		case j := <-db.queue:
+			j.taken.Store(true)
+			j.finish(errClosed)
+		default:
+			return
+		}
+	}
+}
+
+// runGuarded runs a batch. A closure that ends its goroutine
+// ([runtime.Goexit], as t.Fatal does) fails its batch; the writer goes on as
+// another goroutine.
+func (db *DB) runGuarded(jobs []*job) {
+	answered := false
+	defer func() {
+		if !answered {
+			for _, j := range jobs {
+				select {
+				case <-j.done:
+				default:
+					j.finish(brevet.Errorf(brevet.Internal, "a closure ended the writer's goroutine"))
+				}
+			}
+			db.writer.Go(db.write)
+		}
+	}()
+	db.run(jobs)
+	answered = true
+}
+
+// run carries out one batch and answers its callers. Closures that failed are
+// left out when it must be run again.
+func (db *DB) run(jobs []*job) {
+	refusals := make(map[*job]error)
+	err := errRerun
+	for err == errRerun {
+		if err = db.attempt(jobs, refusals); err == errRerun && len(refusals) == len(jobs) {
+			err = nil // nobody is left
+		}
+	}
+	for _, j := range jobs {
+		if err != nil {
+			j.finish(err)
+		} else {
+			j.finish(refusals[j])
+		}
+	}
+	db.writeQs.prepare(db.writes)
+}
+
+// attempt runs the batch once, in one transaction.
+func (db *DB) attempt(jobs []*job, refusals map[*job]error) error {
+	b, err := db.begin()
+	if err != nil {
+		return err
+	}
+	defer b.rollback()
+	if err := b.runAll(jobs, refusals); err != nil {
+		return err
+	}
+	return b.commit()
+}
+
+// errRerun says that a batch was rolled back because of one closure, which is
+// among the refusals now, and that the others must be run again.
+var errRerun = errors.New("run again")
+
+// runAll runs every closure that was not refused before. Its error concerns
+// the whole batch.
+func (b *batch) runAll(jobs []*job, refusals map[*job]error) error {
+	for _, j := range jobs {
+		if _, refused := refusals[j]; refused {
+			continue
+		}
+		tx := &Tx{db: b.db, ctx: b.ctx, tx: b.tx, batch: b, alone: len(jobs) == 1}
+		err := tx.call(j.fn)
+		if b.dead == nil && err == nil {
+			err = tx.release()
+		}
+		if b.dead != nil {
+			return b.dead
+		}
+		if err == nil {
+			b.wrote = b.wrote || tx.wrote
+			continue
+		}
+		refusals[j] = err
+		if err := tx.undo(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// call runs the closure. A panic becomes an error; so does an error of the
+// database that the closure kept to itself.
+func (tx *Tx) call(fn func(*Tx) error) (err error) {
+	if err := tx.setNow(); err != nil {
+		return err
+	}
+	tx.mark = len(tx.batch.entries)
+	defer func() {
+		tx.over = true
+		if p := recover(); p != nil {
+			err = brevet.Errorf(brevet.Internal, "something went wrong on the server").
+				WithCause(fmt.Errorf("panic in a closure: %v\n%s", p, debug.Stack()))
+		}
+		if err == nil {
+			err = tx.broken
+		}
+	}()
+	return fn(tx)
+}
+
+// setNow gives the closure its one time.
+func (tx *Tx) setNow() error {
+	tx.now = brevet.Instant(tx.db.cfg.Now())
+	last := tx.batch.last
+	if last.Sub(tx.now) > maxSkew {
+		return brevet.Errorf(brevet.Clock, "the server's clock is %s behind the newest entry of the log", last.Sub(tx.now).Round(time.Second)).
+			WithHint("set the clock right")
+	}
+	if tx.now.Before(last) {
+		tx.now = last
+	}
+	return nil
+}
+
+// maxSkew is how far clocks may be apart.
+const maxSkew = 30 * time.Second
+
+// undo takes back what a failed closure did, or rolls the batch back and asks
+// for a rerun if the database cannot take back a part.
+func (tx *Tx) undo() error {
+	tx.batch.truncate(tx)
+	switch {
+	case !tx.wrote && tx.broken == nil:
+		return nil
+	case tx.saved:
+		if err := tx.plain(`ROLLBACK TO SAVEPOINT closure`); err != nil {
+			return err
+		}
+		return tx.plain(`RELEASE SAVEPOINT closure`)
+	case tx.db.dialect == onSQLite && !tx.wrote:
+		return nil // a statement that failed did nothing
+	}
+	return errRerun
+}
+
+// release ends the savepoint of a closure that succeeded.
+func (tx *Tx) release() error {
+	if !tx.saved {
+		return nil
+	}
+	return tx.plain(`RELEASE SAVEPOINT closure`)
+}
