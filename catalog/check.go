@@ -1,0 +1,211 @@
+package catalog
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/brevet-access/brevet"
+)
+
+// maxReach bounds how many (entitlement, account, role) a catalog may spell
+// out by lists, env: and *.
+const maxReach = 500_000
+
+// crossCheck finds what is wrong between fields that are each well formed.
+func (p *parser) crossCheck() {
+	p.unique()
+	for _, r := range p.roles {
+		if len(r.Policies) == 0 && r.Inline == nil {
+			p.errorf(r.at, "the role may do nothing: give it policies or inline")
+		}
+	}
+	for _, k := range p.customers {
+		for _, r := range p.roles {
+			if len(k.prefix)+len(r.Name) > 64 {
+				p.errorf(k.at, "prefix %s and role %s are longer than the 64 characters of an IAM role's name", k.prefix, r.Name)
+			}
+		}
+		for _, a := range k.accounts {
+			for _, n := range a.roles {
+				p.knownRole(n)
+			}
+		}
+	}
+	reach := 0
+	for _, e := range p.entitlements {
+		if reach += p.checkEntitlement(e); reach > maxReach {
+			p.errorf(e.at, "the entitlements reach too many roles in accounts; at most %d in all", maxReach)
+			return
+		}
+	}
+}
+
+// unique checks that names, numbers, ids and audiences stand there once in
+// the whole installation.
+func (p *parser) unique() {
+	seen := map[string]int{}
+	once := func(what, name string, at value) {
+		if name == "" {
+			return
+		}
+		key := what + " " + name
+		if line, twice := seen[key]; twice {
+			p.errorf(at, "another %s in line %d is called %s", what, line, name)
+			return
+		}
+		seen[key] = at.Line
+	}
+	for _, k := range p.customers {
+		once("customer", k.Name, k.at)
+		once("customer", string(k.ID), k.at)
+		for _, a := range k.accounts {
+			once("account", a.Name, a.name)
+			once("account", string(a.ID), a.number)
+			once("audience", a.Audience, a.audience)
+		}
+	}
+	for _, e := range p.entitlements {
+		once("entitlement", e.Name, e.at)
+	}
+}
+
+func (p *parser) knownRole(n named) *role {
+	for _, r := range p.roles {
+		if string(r.Name) == n.name {
+			return r
+		}
+	}
+	p.errorf(n.at, "there is no role %s", quote(n.name))
+	return nil
+}
+
+// checkEntitlement resolves what the entitlement names and returns how many
+// roles in accounts that is.
+func (p *parser) checkEntitlement(e *entitlement) int {
+	k := p.knownCustomer(e.customer)
+	if k == nil {
+		return 0
+	}
+	e.Customer = k.ID
+	var reached []*account
+	seen := map[*account]bool{}
+	for _, n := range e.accounts {
+		for _, a := range p.reach(k, n) {
+			if !seen[a] {
+				seen[a] = true
+				reached = append(reached, a)
+				e.Accounts = append(e.Accounts, a.ID)
+			}
+		}
+	}
+	p.checkRoles(e, reached)
+	p.checkApproval(e, k)
+	return len(reached) * len(e.Roles)
+}
+
+func (p *parser) knownCustomer(n named) *customer {
+	if n.name == "" {
+		return nil
+	}
+	for _, k := range p.customers {
+		if k.Name == n.name || string(k.ID) == n.name {
+			return k
+		}
+	}
+	p.errorf(n.at, "there is no customer %s", quote(n.name))
+	return nil
+}
+
+// reach returns the customer's accounts that one item names.
+func (p *parser) reach(k *customer, n named) []*account {
+	env, byEnv := strings.CutPrefix(n.name, "env:")
+	var out []*account
+	for _, a := range k.accounts {
+		if n.name == "*" || (byEnv && a.Env == env) || a.Name == n.name || string(a.ID) == n.name {
+			out = append(out, a)
+		}
+	}
+	if len(out) == 0 {
+		p.errorf(n.at, "customer %s has no account %s", k.Name, quote(n.name))
+	}
+	return out
+}
+
+// checkRoles checks that the roles exist where they are given, and that the
+// entitlement's longest can be had at all.
+func (p *parser) checkRoles(e *entitlement, reached []*account) {
+	var longest time.Duration
+	for _, n := range e.roles {
+		r := p.knownRole(n)
+		if r == nil {
+			continue
+		}
+		longest = max(longest, r.Max)
+		if len(reached) > 0 && !slices.ContainsFunc(reached, func(a *account) bool { return a.has(r.Name) }) {
+			p.errorf(n.at, "none of the entitlement's accounts has the role %s", r.Name)
+		}
+	}
+	for _, n := range e.accounts {
+		for _, a := range reached {
+			if (n.name == a.Name || n.name == string(a.ID)) && !slices.ContainsFunc(e.Roles, a.has) {
+				p.errorf(n.at, "account %s has none of the entitlement's roles", a.Name)
+			}
+		}
+	}
+	if longest > 0 && e.Longest > longest {
+		p.errorf(e.longest, "no role of the entitlement lasts longer than %s", brevet.FormatDuration(longest))
+	}
+}
+
+// checkApproval checks that every requester whom the entitlement names can be
+// approved by somebody else (law 3).
+func (p *parser) checkApproval(e *entitlement, k *customer) {
+	everybody, need, open := map[brevet.Handle]bool{}, 0, false
+	for i, step := range e.Approval.Steps {
+		by := step.By
+		if by.Empty() && e.by[i] != e.steps[i] {
+			continue // reported where it was read
+		}
+		if by.Empty() {
+			by = k.rights[brevet.RightDecide].Subjects
+		}
+		if by.Empty() {
+			p.errorf(e.by[i], "nobody approves this: name somebody, or give somebody at %s the right decide", k.Name)
+			continue
+		}
+		need += step.Quorum
+		open = open || len(by.Groups) > 0
+		for _, h := range by.People {
+			everybody[h] = true
+		}
+		if why := lacks(e.Who, by, step.Quorum); why != "" {
+			p.errorf(e.by[i], "%s", why)
+		}
+	}
+	if !open && need > len(everybody) && len(e.Approval.Steps) > 1 {
+		p.errorf(e.approval, "%d different people must approve, and only %d are named", need, len(everybody))
+	}
+}
+
+// lacks explains why a step can never be met, or returns "". Who is in a
+// group is not known here, so a group counts as large enough.
+func lacks(who, by brevet.Subjects, quorum int) string {
+	if len(by.Groups) > 0 {
+		return ""
+	}
+	if len(by.People) < quorum {
+		return fmt.Sprintf("%d people must approve, and only %d are named", quorum, len(by.People))
+	}
+	for _, h := range who.People {
+		others := len(by.People)
+		if slices.Contains(by.People, h) {
+			others--
+		}
+		if others < quorum {
+			return fmt.Sprintf("%s may ask, and nobody approves their own request: name another approver", h)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,380 @@
+package catalog
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/policy"
+)
+
+// Diff says in words what changes from old to new, one line a change; nil
+// where nothing does. A line starts with "+" where the change widens access
+// or might, with "-" where it narrows it, with "~" where it does neither. A
+// nil old holds nothing.
+func Diff(old, new *Catalog) []string {
+	if old == nil {
+		old = &Catalog{}
+	}
+	d := &differ{old: old, new: new}
+	if old.Issuer != new.Issuer && old.Issuer != "" {
+		d.wider("issuer: %s -> %s; the stacks that are deployed trust the old one", old.Issuer, new.Issuer)
+	}
+	pair(old.Roles, new.Roles, func(r brevet.Role) string { return string(r.Name) }, d.role)
+	pair(old.Customers, new.Customers, func(c brevet.Customer) string { return c.Name }, d.customer)
+	pair(old.Accounts, new.Accounts, func(a brevet.Account) string { return string(a.ID) }, d.account)
+	pair(old.Holdings, new.Holdings, d.holdingKey, d.holding)
+	pair(old.Entitlements, new.Entitlements, func(e brevet.Entitlement) string { return e.Name }, d.entitlement)
+	pair(old.Policy.Clauses(), new.Policy.Clauses(), clauseKey, d.clause)
+	return d.lines
+}
+
+// pair calls do for everything in either list: o is nil for what is new, n
+// for what is gone.
+func pair[T any](old, new []T, key func(T) string, do func(o, n *T)) {
+	was := make(map[string]*T, len(old))
+	for i := range old {
+		was[key(old[i])] = &old[i]
+	}
+	for i := range new {
+		k := key(new[i])
+		do(was[k], &new[i])
+		delete(was, k)
+	}
+	for i := range old {
+		if _, gone := was[key(old[i])]; gone {
+			do(&old[i], nil)
+		}
+	}
+}
+
+type differ struct {
+	old, new *Catalog
+	lines    []string
+}
+
+func (d *differ) add(mark, format string, args ...any) {
+	d.lines = append(d.lines, mark+" "+fmt.Sprintf(format, args...))
+}
+
+func (d *differ) wider(format string, args ...any)   { d.add("+", format, args...) }
+func (d *differ) tighter(format string, args ...any) { d.add("-", format, args...) }
+func (d *differ) neutral(format string, args ...any) { d.add("~", format, args...) }
+
+// either is wider if cond holds, else tighter.
+func (d *differ) either(cond bool, format string, args ...any) {
+	if cond {
+		d.wider(format, args...)
+		return
+	}
+	d.tighter(format, args...)
+}
+
+func (d *differ) role(o, n *brevet.Role) {
+	switch {
+	case o == nil:
+		d.wider("role %s: new, up to %s, MFA at most %s old, %s", n.Name, brevet.FormatDuration(n.Max), n.MFA, powers(n))
+		return
+	case n == nil:
+		d.tighter("role %s: gone", o.Name)
+		return
+	}
+	what := "role " + string(n.Name)
+	d.duration(what+": max", o.Max, n.Max)
+	d.rung(what, o.MFA, n.MFA)
+	d.set(what+": policies", o.Policies, n.Policies)
+	if string(o.Inline) != string(n.Inline) {
+		d.wider("%s: inline policy changed", what)
+	}
+	if o.About != n.About {
+		d.neutral("%s: about: %q -> %q", what, o.About, n.About)
+	}
+}
+
+func powers(r *brevet.Role) string {
+	parts := slices.Clone(r.Policies)
+	if r.Inline != nil {
+		parts = append(parts, "an inline policy")
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (d *differ) customer(o, n *brevet.Customer) {
+	switch {
+	case o == nil:
+		d.wider("customer %s: new", n.Name)
+	case n == nil:
+		d.tighter("customer %s: gone", o.Name)
+	case o.ID != n.ID:
+		d.wider("customer %s: id: %s -> %s", n.Name, o.ID, n.ID)
+	}
+}
+
+func (d *differ) account(o, n *brevet.Account) {
+	switch {
+	case o == nil:
+		d.wider("account %s %s: new, of customer %s, env %s", n.Name, n.ID, d.customerName(n.Customer), orNone(n.Env))
+		return
+	case n == nil:
+		d.tighter("account %s %s: gone", o.Name, o.ID)
+		return
+	}
+	what := "account " + n.Name
+	if was, is := d.customerName(o.Customer), d.customerName(n.Customer); was != is {
+		d.wider("%s: customer: %s -> %s", what, was, is)
+	}
+	for _, f := range []struct{ name, o, n string }{{"name", o.Name, n.Name}, {"env", o.Env, n.Env}, {"audience", o.Audience, n.Audience}, {"prefix", o.Prefix, n.Prefix}} {
+		if f.o != f.n { // guardrails, entitlements or the stack go by it
+			d.wider("%s: %s: %s -> %s", what, f.name, orNone(f.o), orNone(f.n))
+		}
+	}
+	if o.Region != n.Region {
+		d.neutral("%s: region: %s -> %s", what, o.Region, n.Region)
+	}
+	if o.Contract != n.Contract {
+		d.neutral("%s: contract: %d -> %d", what, o.Contract, n.Contract)
+	}
+	d.set(what+": roles", d.common(d.old.rolesIn[n.ID]), d.common(d.new.rolesIn[n.ID]))
+}
+
+// common names those of the roles that both catalogs know: a role that comes
+// or goes is said once, not for every account.
+func (d *differ) common(roles []brevet.Role) []string {
+	var out []string
+	for _, r := range roles {
+		same := func(o brevet.Role) bool { return o.Name == r.Name }
+		if slices.ContainsFunc(d.old.Roles, same) && slices.ContainsFunc(d.new.Roles, same) {
+			out = append(out, string(r.Name))
+		}
+	}
+	return out
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+func (d *differ) customerName(id brevet.CustomerID) string {
+	for _, c := range []*Catalog{d.new, d.old} {
+		if k, ok := c.CustomerByID(id); ok {
+			return k.Name
+		}
+	}
+	return string(id)
+}
+
+func (d *differ) holdingKey(h policy.Holding) string {
+	return d.customerName(h.Customer) + " " + string(h.Right)
+}
+
+func (d *differ) holding(o, n *policy.Holding) {
+	var was, is []string
+	at := n
+	if o != nil {
+		was, at = names(o.Who), o
+	}
+	if n != nil {
+		is = names(n.Who)
+	}
+	d.set(fmt.Sprintf("customer %s: right %s", d.customerName(at.Customer), at.Right), was, is)
+}
+
+// names writes subjects as the catalog does.
+func names(s brevet.Subjects) []string {
+	var out []string
+	for _, h := range s.People {
+		out = append(out, string(h))
+	}
+	for _, g := range s.Groups {
+		out = append(out, "group:"+g)
+	}
+	return out
+}
+
+func (d *differ) entitlement(o, n *brevet.Entitlement) {
+	switch {
+	case o == nil:
+		d.wider("entitlement %s: new, for %s: %s in %s, up to %s, approved by %s", n.Name, n.Who, joined(n.Roles),
+			strings.Join(d.accounts(n.Accounts), ", "), brevet.FormatDuration(n.Longest), d.approvers(d.new, n))
+		return
+	case n == nil:
+		d.tighter("entitlement %s: gone", o.Name)
+		return
+	}
+	what := "entitlement " + n.Name
+	if was, is := d.customerName(o.Customer), d.customerName(n.Customer); was != is {
+		d.wider("%s: customer: %s -> %s", what, was, is)
+	}
+	d.set(what+": who", names(o.Who), names(n.Who))
+	d.set(what+": accounts", d.accounts(o.Accounts), d.accounts(n.Accounts))
+	d.set(what+": roles", strs(o.Roles), strs(n.Roles))
+	d.duration(what+": longest", o.Longest, n.Longest)
+	d.rung(what, o.MFA, n.MFA)
+	if o.Activate != n.Activate {
+		d.either(n.Activate == brevet.OnUse, "%s: activate: %s -> %s", what, o.Activate, n.Activate)
+	}
+	if o.GroupsWithin != n.GroupsWithin {
+		d.either(o.GroupsWithin != 0 && (n.GroupsWithin == 0 || n.GroupsWithin > o.GroupsWithin), "%s: groups_within: %s -> %s", what, within(o), within(n))
+	}
+	d.approval(what, o, n)
+}
+
+func within(e *brevet.Entitlement) string {
+	if e.GroupsWithin == 0 {
+		return "default"
+	}
+	return brevet.FormatDuration(e.GroupsWithin)
+}
+
+// accounts names accounts, or gives the number of those that both catalogs
+// have lost.
+func (d *differ) accounts(ids []brevet.AccountID) []string {
+	var out []string
+	for _, id := range ids {
+		name := string(id)
+		for _, c := range []*Catalog{d.old, d.new} {
+			if a, ok := c.AccountByID(id); ok {
+				name = a.Name
+			}
+		}
+		out = append(out, name)
+	}
+	return out
+}
+
+func strs[S ~string](in []S) []string {
+	var out []string
+	for _, s := range in {
+		out = append(out, string(s))
+	}
+	return out
+}
+
+func joined[S ~string](in []S) string { return strings.Join(strs(in), ", ") }
+
+// approval compares who approves. It is tighter if every old step is still
+// there and none got easier.
+func (d *differ) approval(what string, o, n *brevet.Entitlement) {
+	if reflect.DeepEqual(o.Approval, n.Approval) { // who holds decide is said with the rights
+		return
+	}
+	was, is := steps(d.old, o), steps(d.new, n)
+	easier := n.Approval.Automatic || (!o.Approval.Automatic && len(is) < len(was))
+	for i := 0; !easier && i < min(len(was), len(is)); i++ {
+		easier = is[i].Quorum < was[i].Quorum || !contains(was[i].By, is[i].By)
+	}
+	d.either(easier, "%s: approval: %s -> %s", what, d.approvers(d.old, o), d.approvers(d.new, n))
+}
+
+// steps returns an entitlement's steps with the holders of decide where they
+// name nobody.
+func steps(c *Catalog, e *brevet.Entitlement) []brevet.Step {
+	out := slices.Clone(e.Approval.Steps)
+	for i := range out {
+		if out[i].By.Empty() {
+			out[i].By = c.Policy.Holders(e.Customer, brevet.RightDecide)
+		}
+	}
+	return out
+}
+
+func (d *differ) approvers(c *Catalog, e *brevet.Entitlement) string {
+	if e.Approval.Automatic {
+		return "policy"
+	}
+	return brevet.Approval{Steps: steps(c, e)}.String()
+}
+
+// contains reports whether everybody in few is in many.
+func contains(many, few brevet.Subjects) bool {
+	for _, g := range few.Groups {
+		if !slices.Contains(many.Groups, g) {
+			return false
+		}
+	}
+	for _, h := range few.People {
+		if !slices.Contains(many.People, h) {
+			return false
+		}
+	}
+	return true
+}
+
+func (d *differ) duration(what string, o, n time.Duration) {
+	if o != n {
+		d.either(n > o, "%s: %s -> %s", what, brevet.FormatDuration(o), brevet.FormatDuration(n))
+	}
+}
+
+// rung compares bounds on the age of MFA; none is the loosest.
+func (d *differ) rung(what string, o, n brevet.Rung) {
+	if o != n {
+		d.either(o != "" && (n == "" || n.Age() > o.Age()), "%s: mfa: %s -> %s", what, orNone(string(o)), orNone(string(n)))
+	}
+}
+
+// set says what came and what went.
+func (d *differ) set(what string, o, n []string) {
+	was, is := setOf(o), setOf(n)
+	var came, went []string
+	for _, s := range n {
+		if !was[s] {
+			came = append(came, s)
+		}
+	}
+	for _, s := range o {
+		if !is[s] {
+			went = append(went, s)
+		}
+	}
+	if len(came) > 0 {
+		d.wider("%s: and %s", what, strings.Join(came, ", "))
+	}
+	if len(went) > 0 {
+		d.tighter("%s: no longer %s", what, strings.Join(went, ", "))
+	}
+}
+
+func setOf(l []string) map[string]bool {
+	m := make(map[string]bool, len(l))
+	for _, s := range l {
+		m[s] = true
+	}
+	return m
+}
+
+// clauseKey knows a Cedar policy by its @id, or by its text if it has none.
+func clauseKey(c policy.Clause) string {
+	if c.ID == "" {
+		return c.Where + "\x00" + c.Text
+	}
+	return c.Where + " " + c.ID
+}
+
+// clause compares Cedar policies. What a changed condition means is for
+// people to judge, so it counts as wider.
+func (d *differ) clause(o, n *policy.Clause) {
+	switch {
+	case o == nil:
+		d.either(!n.Forbids, "%s: new: %s", clauseName(n), oneLine(n.Text))
+	case n == nil:
+		d.either(o.Forbids, "%s: gone: %s", clauseName(o), oneLine(o.Text))
+	case o.Text != n.Text:
+		d.wider("%s: changed: %s -> %s", clauseName(n), oneLine(o.Text), oneLine(n.Text))
+	}
+}
+
+func clauseName(c *policy.Clause) string {
+	if c.ID == "" {
+		return c.Where
+	}
+	return c.Where + " " + c.ID
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

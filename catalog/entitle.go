@@ -1,0 +1,167 @@
+package catalog
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/brevet-access/brevet"
+)
+
+// entitlement is an entitlement and where its parts stood.
+type entitlement struct {
+	brevet.Entitlement
+	at       value
+	who      value
+	customer named
+	accounts []named // names, numbers, env:NAME or *
+	roles    []named
+	longest  value
+	approval value
+	steps    []value // where each step of the approval stood
+	by       []value // where each step's approvers stood; its own place if there are none
+}
+
+// subjects is brevet's, read from a list of handles and group:NAME.
+type subjects struct {
+	brevet.Subjects
+}
+
+func (p *parser) readEntitlement(v value) {
+	e := &entitlement{at: v, who: v, longest: v, approval: v}
+	e.Activate = brevet.OnApproval
+	e.Approval.Steps = []brevet.Step{{Quorum: 1}}
+	e.steps, e.by = []value{v}, []value{v}
+	p.mapping(v, fields{
+		"name": func(v value) {
+			e.Name = p.matching(v, brevet.ValidName, "a name: 1 to 63 letters, digits, . _ -")
+			e.at = v
+		},
+		"who":      func(v value) { e.Who, e.who = p.subjects(v).Subjects, v },
+		"customer": func(v value) { e.customer = named{p.text(v), v} },
+		"accounts": func(v value) { e.accounts = p.names(v) },
+		"roles":    func(v value) { e.roles = p.names(v) },
+		"longest": func(v value) {
+			e.Longest, e.longest = p.duration(v, minGrant, maxGrant), v
+		},
+		"approval":      func(v value) { p.readApproval(e, v) },
+		"mfa":           func(v value) { e.MFA = p.rung(v) },
+		"activate":      func(v value) { e.Activate = p.activation(v) },
+		"groups_within": func(v value) { e.GroupsWithin = p.duration(v, time.Minute, 24*time.Hour) },
+	}, "name", "who", "customer", "accounts", "roles", "longest")
+	if e.who != v && e.who.Kind == yaml.SequenceNode && len(e.who.Content) == 0 {
+		p.errorf(e.who, "must name somebody")
+	}
+	for _, n := range e.roles {
+		e.Roles = append(e.Roles, brevet.RoleName(n.name))
+	}
+	p.entitlements = append(p.entitlements, e)
+}
+
+func (p *parser) activation(v value) brevet.Activation {
+	return brevet.Activation(p.matching(v, func(s string) bool { return s == string(brevet.OnApproval) || s == string(brevet.OnUse) },
+		"when a grant starts: on-approval or on-use"))
+}
+
+// readApproval reads automatic, {by, quorum} or {steps: [{by, quorum}, …]}.
+func (p *parser) readApproval(e *entitlement, v value) {
+	e.approval = v
+	if v.Kind == yaml.ScalarNode {
+		if v.Value != "automatic" {
+			p.errorf(v, "must be automatic, {by: […]} or {steps: [{by: […]}, …]}")
+			return
+		}
+		e.Approval, e.steps, e.by = brevet.Approval{Automatic: true}, nil, nil
+		return
+	}
+	e.Approval.Steps, e.steps, e.by = nil, nil, nil
+	if _, ok := lookup(v, "steps"); ok {
+		p.mapping(v, fields{"steps": func(v value) { p.list(v, func(v value) { p.readStep(e, v) }) }})
+		if len(e.steps) == 0 {
+			p.errorf(v, "steps must hold at least one step")
+		}
+		return
+	}
+	p.readStep(e, v)
+}
+
+func (p *parser) readStep(e *entitlement, v value) {
+	step, by := brevet.Step{Quorum: 1}, v
+	p.mapping(v, fields{
+		"by": func(v value) {
+			step.By, by = p.subjects(v).Subjects, v
+			if v.Kind == yaml.SequenceNode && len(v.Content) == 0 {
+				p.errorf(v, "must name somebody; leave it out for the holders of decide")
+			}
+		},
+		"quorum": func(v value) {
+			if step.Quorum = p.integer(v, 1); step.Quorum > 10 {
+				p.errorf(v, "more than 10 approvers are not supported")
+			}
+		},
+	})
+	e.Approval.Steps = append(e.Approval.Steps, step)
+	e.steps, e.by = append(e.steps, v), append(e.by, by)
+}
+
+func lookup(v value, key string) (*yaml.Node, bool) {
+	if v.Kind != yaml.MappingNode {
+		return nil, false
+	}
+	for i := 0; i < len(v.Content); i += 2 {
+		if v.Content[i].Value == key {
+			return v.Content[i+1], true
+		}
+	}
+	return nil, false
+}
+
+// subjects reads a list of handles and group:NAME.
+func (p *parser) subjects(v value) subjects {
+	var out subjects
+	if len(v.Content) > maxSubjects {
+		p.errorf(v, "%d people and groups are too many; at most %d", len(v.Content), maxSubjects)
+		return out
+	}
+	p.list(v, func(v value) {
+		s := p.text(v)
+		if s == "" {
+			return
+		}
+		if name, ok := strings.CutPrefix(s, "group:"); ok {
+			clean, err := brevet.CleanText("x", name, brevet.MaxName)
+			switch {
+			case err != nil:
+				p.errorf(v, "%s", strings.TrimPrefix(err.Error(), "x: "))
+			case clean != name:
+				p.errorf(v, "space around the name of a group")
+			case slices.Contains(out.Groups, name):
+				p.errorf(v, "%s stands there twice", quote(s))
+			}
+			out.Groups = append(out.Groups, name)
+			return
+		}
+		h, err := brevet.ParseHandle(s)
+		switch {
+		case err != nil:
+			p.errorf(v, "%s; a group is written group:NAME", err)
+		case slices.Contains(out.People, h):
+			p.errorf(v, "%s stands there twice", s)
+		}
+		out.People = append(out.People, h)
+	})
+	return out
+}
+
+func (p *parser) readRights(k *customer, v value) {
+	p.each(v, func(name string, key, v value) {
+		right := brevet.Right(name)
+		if !slices.Contains(brevet.AllRights, right) {
+			p.errorf(key, "unknown right; there are view, decide, revoke, audit, catalog, operate")
+			return
+		}
+		k.rights[right] = p.subjects(v)
+	})
+}

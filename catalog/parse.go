@@ -1,0 +1,209 @@
+package catalog
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/policy"
+)
+
+// Parse reads a catalog. Name is how errors call the text, usually the file's
+// path. The error is of kind [brevet.Invalid]; its message has one line for
+// everything that is wrong, as FILE:LINE: path.to.field: message.
+func Parse(name string, text []byte) (*Catalog, error) { return parse(name, text, false) }
+
+// ParseIncomplete is Parse, but customers may lack ids and accounts
+// audiences, which [Complete] adds. Nothing may be issued by such a catalog:
+// the ids that it makes up are no ids.
+func ParseIncomplete(name string, text []byte) (*Catalog, error) { return parse(name, text, true) }
+
+func parse(name string, text []byte, incomplete bool) (*Catalog, error) {
+	p := &parser{reader: reader{file: name}, incomplete: incomplete}
+	root, ok := p.document(text)
+	if !ok {
+		return nil, p.err()
+	}
+	p.root(root)
+	p.crossCheck()
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	c := p.catalog(text)
+	c.index()
+	var err error
+	if c.Policy, err = policy.Compile(c.rules()); err != nil {
+		p.blame(err)
+		return nil, p.err()
+	}
+	return c, nil
+}
+
+// parser reads the fields of a catalog and keeps beside each where it stood.
+type parser struct {
+	reader
+	incomplete   bool
+	top          value
+	issuer       string
+	customers    []*customer
+	roles        []*role
+	entitlements []*entitlement
+	guardrails   cedarText
+	automatic    cedarText
+}
+
+type customer struct {
+	brevet.Customer
+	at       value
+	prefix   string
+	accounts []*account
+	rights   map[brevet.Right]subjects
+}
+
+type account struct {
+	brevet.Account
+	at, number, audience value
+	name                 value
+	roles                []named // nil: all
+}
+
+type role struct {
+	brevet.Role
+	at value
+}
+
+// named is a name and where it stood.
+type named struct {
+	name string
+	at   value
+}
+
+// cedarText is a Cedar text and where it stood.
+type cedarText struct {
+	text string
+	at   value
+}
+
+func (p *parser) root(v value) {
+	p.top = v
+	p.mapping(v, fields{
+		"issuer":       func(v value) { p.issuer = p.issuerURL(v) },
+		"roles":        p.readRoles,
+		"customers":    func(v value) { p.list(v, p.readCustomer) },
+		"entitlements": func(v value) { p.list(v, p.readEntitlement) },
+		"guardrails":   func(v value) { p.guardrails = cedarText{p.text(v), v} },
+		"automatic":    func(v value) { p.automatic = cedarText{p.text(v), v} },
+	}, "issuer", "roles", "customers", "entitlements")
+}
+
+// catalog puts together what was read without a problem.
+func (p *parser) catalog(text []byte) *Catalog {
+	sum := sha256.Sum256(text)
+	c := &Catalog{Issuer: p.issuer, Guardrails: p.guardrails.text, Automatic: p.automatic.text,
+		Text: append([]byte(nil), text...), Digest: hex.EncodeToString(sum[:]), rolesIn: map[brevet.AccountID][]brevet.Role{}}
+	for _, r := range p.roles {
+		c.Roles = append(c.Roles, r.Role)
+	}
+	for _, k := range p.customers {
+		c.Customers = append(c.Customers, k.Customer)
+		for _, a := range k.accounts {
+			c.Accounts = append(c.Accounts, p.account(k, a))
+			c.rolesIn[a.ID] = p.rolesOf(a, c.Roles)
+		}
+		for _, right := range brevet.AllRights {
+			if who := k.rights[right]; !who.Empty() {
+				c.Holdings = append(c.Holdings, policy.Holding{Customer: k.ID, Right: right, Who: who.Subjects})
+			}
+		}
+	}
+	for _, e := range p.entitlements {
+		c.Entitlements = append(c.Entitlements, e.Entitlement)
+	}
+	return c
+}
+
+func (p *parser) account(k *customer, a *account) brevet.Account {
+	out := a.Account
+	out.Customer, out.Prefix = k.ID, k.prefix
+	out.Contract = cmp.Or(out.Contract, firstContract)
+	out.Issuer = p.issuer + "/c/" + string(k.ID)
+	return out
+}
+
+func (p *parser) rolesOf(a *account, all []brevet.Role) []brevet.Role {
+	if a.roles == nil {
+		return all
+	}
+	var out []brevet.Role
+	for _, r := range all {
+		if a.has(r.Name) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+func (a *account) has(name brevet.RoleName) bool {
+	if a.roles == nil {
+		return true
+	}
+	for _, n := range a.roles {
+		if n.name == string(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// blame turns what policy found wrong into problems with a line.
+func (p *parser) blame(err error) {
+	var found policy.Problems
+	if !errors.As(err, &found) {
+		p.errorf(p.top, "%s", err)
+		return
+	}
+	for _, one := range found {
+		switch one.Where {
+		case "guardrails":
+			p.guardrails.blame(p, one)
+		case "automatic":
+			p.automatic.blame(p, one)
+		default:
+			p.errorf(p.entitlementAt(one.Where), "%s", one.Message)
+		}
+	}
+}
+
+// blame finds the line of a Cedar problem. In a block scalar (|) the text
+// starts on the line after the mark.
+func (t cedarText) blame(p *parser, one policy.Problem) {
+	at := value{&yaml.Node{Line: t.at.Line}, t.at.path}
+	if t.at.Style&yaml.LiteralStyle != 0 {
+		at.Line += one.Line
+	}
+	p.errorf(at, "%s (line %d, column %d of the text)", one.Message, one.Line, one.Column)
+}
+
+func (p *parser) entitlementAt(name string) value {
+	for _, e := range p.entitlements {
+		if e.Name == name {
+			return e.at
+		}
+	}
+	return p.top
+}
+
+// firstContract is the version of the stack that an account has deployed when
+// the catalog does not say.
+const firstContract = 1
+
+// The bounds on what a catalog may say.
+const (
+	minGrant = time.Minute
+	maxGrant = brevet.MaxSession // a console session gets the rest of a grant, and AWS knows none longer
+)

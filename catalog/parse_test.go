@@ -1,0 +1,294 @@
+package catalog_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/catalog"
+)
+
+// sound is a catalog in which every key stands; the tests break it line by
+// line.
+const sound = `issuer: https://issuer.brevet.invalid
+roles:
+  ReadOnly: {about: look, max: 12h, mfa: 8h, policies: [ReadOnlyAccess]}
+  Buckets:
+    max: 2h
+    mfa: 15m
+    inline: |
+      {"Version": "2012-10-17",
+       "Statement": [{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::acme-data"}]}
+customers:
+  - name: acme
+    id: cu_01jd0000000000000000000000
+    prefix: brevet-
+    accounts:
+      - name: acme-staging
+        number: "111122223333"
+        env: staging
+        region: eu-west-1
+        audience: brevet:111122223333:abcdefghijklmnopqrstuvwxyz
+        contract: 1
+        roles: [ReadOnly]
+      - {name: acme-prod, number: "444455556666", env: prod, region: us-gov-west-1, audience: "brevet:444455556666:zyxwvutsrqponmlkjihgfedcba"}
+    rights: {view: [group:security], decide: [group:leads], audit: [group:security, lead]}
+entitlements:
+  - name: look
+    who: [group:engineers, lead]
+    customer: acme
+    accounts: ["*"]
+    roles: [ReadOnly]
+    longest: 8h
+    approval: automatic
+    mfa: 4h
+    activate: on-use
+    groups_within: 1h
+  - name: buckets
+    who: [group:engineers]
+    customer: acme
+    accounts: [env:prod]
+    roles: [Buckets, ReadOnly]
+    longest: 4h
+    approval:
+      steps:
+        - {by: [group:leads], quorum: 2}
+        - {}
+guardrails: |
+  @id("nights") @reason("nobody is there")
+  forbid (principal, action, resource in Account::"acme-prod")
+  when { context.hour < 6 };
+automatic: |
+  permit (principal, action, resource == Role::"acme-prod/Buckets") when { context.reason like "*INC-*" };
+`
+
+func parse(t testing.TB, text string) *catalog.Catalog {
+	t.Helper()
+	c, err := catalog.Parse("c.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestParse(t *testing.T) {
+	c := parse(t, sound)
+	account := brevet.Account{ID: "111122223333", Name: "acme-staging", Customer: "cu_01jd0000000000000000000000", Env: "staging", Region: "eu-west-1",
+		Audience: "brevet:111122223333:abcdefghijklmnopqrstuvwxyz", Contract: 1, Prefix: "brevet-", Issuer: "https://issuer.brevet.invalid/c/cu_01jd0000000000000000000000"}
+	if got, ok := c.Account("acme-staging"); !ok || got != account {
+		t.Errorf("by name: %+v", got)
+	}
+	if got, ok := c.AccountByID("111122223333"); !ok || got != account {
+		t.Errorf("by number: %+v", got)
+	}
+	if _, ok := c.AccountByID("acme-staging"); ok {
+		t.Error("a name is taken for a number")
+	}
+	want := []brevet.Entitlement{
+		{Name: "look", Customer: account.Customer, Who: brevet.Subjects{Groups: []string{"engineers"}, People: []brevet.Handle{"lead"}},
+			Accounts: []brevet.AccountID{"111122223333", "444455556666"}, Roles: []brevet.RoleName{"ReadOnly"}, Longest: 8 * time.Hour,
+			Approval: brevet.Approval{Automatic: true}, MFA: brevet.Rung4h, Activate: brevet.OnUse, GroupsWithin: time.Hour},
+		{Name: "buckets", Customer: account.Customer, Who: brevet.Subjects{Groups: []string{"engineers"}},
+			Accounts: []brevet.AccountID{"444455556666"}, Roles: []brevet.RoleName{"Buckets", "ReadOnly"}, Longest: 4 * time.Hour,
+			Approval: brevet.Approval{Steps: []brevet.Step{{By: brevet.Subjects{Groups: []string{"leads"}}, Quorum: 2}, {Quorum: 1}}}, Activate: brevet.OnApproval},
+	}
+	if d := cmp.Diff(want, c.Entitlements); d != "" {
+		t.Error(d)
+	}
+	role, ok := c.Role("444455556666", "Buckets")
+	if !ok || string(role.Inline) != `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::acme-data"}]}` {
+		t.Errorf("%+v", role)
+	}
+	if _, ok := c.Role("111122223333", "Buckets"); ok || len(c.RolesIn("111122223333")) != 1 || len(c.RolesIn("444455556666")) != 2 {
+		t.Error("an account's roles are not kept to")
+	}
+	if string(c.Text) != sound || len(c.Digest) != 64 || c.Policy == nil || len(c.Policy.Clauses()) != 2 {
+		t.Error("text, digest or policy")
+	}
+}
+
+func TestLookups(t *testing.T) {
+	c := parse(t, sound)
+	for _, name := range []string{"acme", "cu_01jd0000000000000000000000"} {
+		if k, ok := c.Customer(name); !ok || k.Name != "acme" {
+			t.Errorf("customer %s: %+v", name, k)
+		}
+	}
+	if _, ok := c.CustomerByID("acme"); ok {
+		t.Error("a name is taken for an id")
+	}
+	for target, want := range map[string]string{"acme-prod/Buckets": "", "444455556666/ReadOnly": "", "acme-staging/Buckets": "account acme-staging has no role Buckets", "other/ReadOnly": "there is no account other"} {
+		parsed, err := brevet.ParseTarget(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		account, role, err := c.Resolve(parsed)
+		switch {
+		case want == "" && (err != nil || account.ID == "" || role.Name != parsed.Role):
+			t.Errorf("%s: %v", target, err)
+		case want != "" && (err == nil || err.Error() != want || !errors.Is(err, brevet.NotFound)):
+			t.Errorf("%s: %v, want %s", target, err, want)
+		}
+	}
+	var zero catalog.Catalog
+	if _, ok := zero.Account("acme-prod"); ok || zero.RolesIn("444455556666") != nil || zero.Policy != nil {
+		t.Error("the zero catalog holds something")
+	}
+}
+
+// TestErrors breaks the sound catalog in one place at a time. Each case is a
+// file of testdata/errors: lines "old => new" that are replaced, a line of
+// dashes, and the errors that are wanted.
+func TestErrors(t *testing.T) {
+	files, err := filepath.Glob("testdata/errors/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no cases: %v", err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, one := range strings.Split(strings.TrimSpace(string(data)), "\n\n") {
+			name, _, _ := strings.Cut(one, "\n")
+			t.Run(strings.TrimPrefix(name, "# "), func(t *testing.T) { checkCase(t, one) })
+		}
+	}
+}
+
+func checkCase(t *testing.T, one string) {
+	text, want := sound, []string(nil)
+	for _, line := range strings.Split(one, "\n")[1:] {
+		old, changed, ok := strings.Cut(line, " => ")
+		if !ok {
+			want = append(want, line)
+			continue
+		}
+		old, changed = escapes.Replace(old), escapes.Replace(changed)
+		if strings.Count(text, old) != 1 {
+			t.Fatalf("%q stands there %d times", old, strings.Count(text, old))
+		}
+		text = strings.Replace(text, old, changed, 1)
+	}
+	c, err := catalog.Parse("c.yaml", []byte(text))
+	if err == nil {
+		t.Fatal("it parses")
+	}
+	if c != nil || !errors.Is(err, brevet.Invalid) {
+		t.Errorf("catalog %v, kind %s", c, brevet.KindOf(err))
+	}
+	if d := cmp.Diff(want, strings.Split(err.Error(), "\n")); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestLimits(t *testing.T) {
+	deep := strings.Repeat("[", 9000) + strings.Repeat("]", 9000)
+	for name, tt := range map[string]struct{ text, want string }{
+		"empty":         {"", "c.yaml:1: the catalog is empty"},
+		"only comments": {"# nothing\n", "c.yaml:1: the catalog is empty"},
+		"a list":        {"- a\n", "must be a mapping (key: value), not a list"},
+		"too large":     {"# " + strings.Repeat("x", 1<<20), "bytes are too many; at most 1048576"},
+		"deep":          {"issuer: " + deep, "nested too deeply"},
+		"deeper":        {"issuer: " + strings.Repeat(deep, 20), "not YAML"},
+		"aliases":       {"a: &a [x]\nb: &b [*a,*a,*a,*a]\nc: [*b,*b,*b]\n", "c.yaml:1: a: anchors and aliases are not allowed: write it out"},
+		"merge":         {"issuer: x\n<<: {a: b}\n", "a key must be text"},
+		"tag":           {"issuer: !!binary aGk=\n", "the tag !!binary is not allowed"},
+		"two documents": {sound + "---\nissuer: x\n", "only one YAML document is allowed"},
+		"not YAML":      {"issuer: [\n", "c.yaml:2: not YAML: "},
+		"tab":           {"roles:\n\tReadOnly: x\n", "c.yaml:2: not YAML: "},
+		"bidi":          {"issuer: x # \u202e\n", "c.yaml:1: character U+202E is not allowed"},
+		"escape":        {"a: b\nissuer: \x1b[2J\n", "c.yaml:2: character U+001B is not allowed"},
+		"lone return":   {"issuer: x\rroles: y\n", "c.yaml:1: character U+000D is not allowed"},
+		"UTF-8":         {"issuer: \xff\n", "c.yaml:1: not valid UTF-8"},
+		"BOM":           {"\ufeff" + sound, "c.yaml:1: character U+FEFF is not allowed"},
+		"reach":         {wide(700, 1000), "the entitlements reach too many roles in accounts; at most 500000 in all"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := catalog.Parse("c.yaml", []byte(tt.text))
+			if err == nil || !strings.Contains(err.Error(), tt.want) || !errors.Is(err, brevet.Invalid) {
+				t.Errorf("%.300v\nwant %s", err, tt.want)
+			}
+			if err != nil && strings.Count(err.Error(), "\n") > 101 {
+				t.Error("too many lines")
+			}
+		})
+	}
+	if _, err := catalog.Parse("c.yaml", []byte(strings.ReplaceAll(sound, "\n", "\r\n"))); err != nil {
+		t.Errorf("CRLF: %v", err)
+	}
+}
+
+// wide returns a catalog with so many entitlements, each for all of so many
+// accounts.
+func wide(entitlements, accounts int) string {
+	var b strings.Builder
+	b.WriteString("issuer: https://issuer.brevet.invalid\nroles: {ReadOnly: {max: 12h, mfa: 8h, policies: [ReadOnlyAccess]}}\ncustomers:\n  - name: acme\n    id: cu_01jd0000000000000000000000\n    accounts:\n")
+	for i := range accounts {
+		fmt.Fprintf(&b, "      - {name: a%d, number: \"%012d\", env: prod, region: eu-west-1, audience: \"brevet:%012d:%026s\"}\n", i, i, i, letters(i))
+	}
+	b.WriteString("entitlements:\n")
+	for i := range entitlements {
+		fmt.Fprintf(&b, "  - {name: e%d, who: [group:engineers], customer: acme, accounts: [\"*\"], roles: [ReadOnly], longest: 4h, approval: {by: [group:leads]}}\n", i)
+	}
+	return b.String()
+}
+
+// letters writes i in letters, 26 of them.
+func letters(i int) string {
+	s := strings.NewReplacer("0", "a", "1", "b", "8", "c", "9", "d").Replace(fmt.Sprint(i))
+	return strings.Repeat("a", 26-len(s)) + s
+}
+
+// thousand is a catalog of a thousand accounts and a thousand entitlements,
+// each for one of them.
+func thousand() string {
+	text := wide(1000, 1000)
+	for i := range 1000 {
+		text = strings.Replace(text, `accounts: ["*"]`, fmt.Sprintf("accounts: [a%d]", i), 1)
+	}
+	return text
+}
+
+func BenchmarkParse(b *testing.B) {
+	text := []byte(thousand())
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		if _, err := catalog.Parse("c.yaml", text); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(sound))
+	f.Add(catalog.Sandbox)
+	f.Add([]byte("issuer: [&a x, *a]\n"))
+	f.Add([]byte("{roles: {? [a]: b}, customers: [{accounts: [{}]}]}"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c, err := catalog.Parse("c.yaml", text)
+		if err == nil {
+			if d := catalog.Diff(c, c); d != nil {
+				t.Errorf("it differs from itself: %q", d)
+			}
+			return
+		}
+		if !errors.Is(err, brevet.Invalid) {
+			t.Fatalf("%v", err)
+		}
+		for _, line := range strings.Split(err.Error(), "\n") {
+			if !strings.HasPrefix(line, "c.yaml:") || brevet.Printable(line) != line {
+				t.Errorf("%q", line)
+			}
+		}
+	})
+}
+
+var escapes = strings.NewReplacer(`\n`, "\n", `\x20`, " ")
