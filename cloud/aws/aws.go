@@ -1,0 +1,143 @@
+// Package aws mints AWS sessions without holding any AWS credential.
+//
+// For each set of credentials it signs a web-identity token that says who,
+// which role, under which grant and how fresh the MFA is, and exchanges it at
+// the regional STS endpoint (AssumeRoleWithWebIdentity, an unsigned POST). The
+// customer's trust policy judges the token; what comes back also carries a
+// session policy that denies everything from the grant's end on, because STS
+// knows no session shorter than 15 minutes (law 5).
+//
+// # What an answer means
+//
+// The broker must know whether a credential may exist (law 2). So every
+// failure is one of two: [brevet.CloudRefused] when AWS itself said no to
+// every attempt and nothing was made, [brevet.Unavailable] when at least one
+// attempt ended without a word from AWS that can be relied on. What is not
+// AWS's XML - a proxy's page, half an answer, a megabyte of noise - is never
+// taken for a no.
+//
+// AWS's own code and message are kept, cleaned and shortened. Neither the
+// token nor any secret ever stands in an error.
+package aws
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/http"
+	"regexp"
+	"time"
+
+	"github.com/brevet-access/brevet"
+)
+
+// Config says how AWS is reached. Only Token is required.
+type Config struct {
+	// Token signs a web-identity token. It is called anew for each attempt.
+	Token func(ctx context.Context, c brevet.Claims) (string, error)
+	// HTTP is the client to use; nil is one made for many callers at once.
+	// It never follows a redirect.
+	HTTP *http.Client
+	// STS returns the endpoint of a region, https://HOST; nil: AWS's own.
+	STS func(region, partition string) string
+	// SignIn is the federation endpoint of the console; "": AWS's own.
+	SignIn string
+	// Console is the base URL of the console; "": AWS's own.
+	Console string
+	// Issuer is where the console sends people whose session is over.
+	Issuer string
+	// Now is the clock; nil: time.Now.
+	Now func() time.Time
+	// Wait pauses between attempts; nil: a timer that ends with ctx.
+	Wait func(ctx context.Context, d time.Duration) error
+}
+
+// How STS is asked.
+const (
+	attempts       = 3
+	attemptTimeout = 10 * time.Second
+	firstPause     = 200 * time.Millisecond // doubled, give or take a half
+)
+
+// Cloud is AWS. It implements [brevet.Cloud].
+type Cloud struct{ cfg Config }
+
+// New returns AWS as c says.
+func New(c Config) *Cloud {
+	c.HTTP = client(c.HTTP)
+	if c.STS == nil {
+		c.STS = Endpoint
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Wait == nil {
+		c.Wait = wait
+	}
+	return &Cloud{c}
+}
+
+// client returns a copy of h that follows no redirect, which would carry
+// tokens and credentials to another host.
+func client(h *http.Client) *http.Client {
+	if h == nil {
+		h = &http.Client{Transport: Transport()}
+	}
+	c := *h
+	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &c
+}
+
+// Transport returns an http.Transport whose connections to a few hosts stay
+// open for many concurrent callers: with the standard library's two idle
+// connections per host all but two would shake hands anew for every session.
+func Transport() *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConns = 512
+	t.MaxIdleConnsPerHost = 128
+	t.MaxConnsPerHost = 256
+	t.IdleConnTimeout = 50 * time.Second
+	t.TLSHandshakeTimeout = 5 * time.Second
+	t.MaxResponseHeaderBytes = 64 << 10
+	t.DisableCompression = true // answers are small
+	return t
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// pause returns how long to wait after the nth attempt, from 1.
+func pause(n int) time.Duration {
+	d := firstPause << (n - 1)
+	return d/2 + rand.N(d)
+}
+
+var regionName = regexp.MustCompile(`^[a-z]{2,}(-[a-z]+)+-[0-9]{1,2}$`)
+
+// domains are the DNS suffixes by partition: of the API, and of the console.
+var domains = map[string]struct{ api, console string }{
+	"aws":        {"amazonaws.com", "aws.amazon.com"},
+	"aws-cn":     {"amazonaws.com.cn", "amazonaws.cn"},
+	"aws-us-gov": {"amazonaws.com", "amazonaws-us-gov.com"},
+	"aws-eusc":   {"amazonaws.eu", "amazonaws-eusc.eu"},
+}
+
+// Endpoint returns the STS endpoint of a region. Tokens of regional endpoints
+// work in every region; those of the global one do not.
+func Endpoint(region, partition string) string {
+	return "https://sts." + region + "." + domains[partition].api
+}
+
+// Revoke reports how long sessions of g can still be used. Without a revoker
+// in the account nothing can be cut before its time: the state stays
+// requested, and the session policy ends them all at the grant's end.
+func (c *Cloud) Revoke(_ context.Context, g brevet.Grant) (brevet.Revocation, error) {
+	return brevet.Revocation{State: brevet.RevokeRequested, Until: g.End}, nil
+}

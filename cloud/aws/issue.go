@@ -1,0 +1,148 @@
+package aws
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/brevet-access/brevet"
+)
+
+// maxAnswer bounds what is read of an answer; STS's are under 4 KiB.
+const maxAnswer = 64 << 10
+
+// Issue has STS make one set of credentials. It asks at most three times,
+// each with a fresh token, where AWS says that trying again helps or says
+// nothing that can be relied on. The session's name, source identity and tags
+// follow from i; it lasts i.TTL, at least 900 s, and works until i.End.
+//
+// Errors: [brevet.CloudRefused] - nothing was made; [brevet.Unavailable] - it
+// is not known; [brevet.Invalid] and [brevet.NoGrant] - AWS was not asked.
+func (c *Cloud) Issue(ctx context.Context, i brevet.Issue) (brevet.Credential, error) {
+	form, err := c.form(i)
+	if err != nil {
+		return brevet.Credential{}, err
+	}
+	var doubt bool // an attempt may have made a session that nobody will get
+	for n := 1; ; n++ {
+		token, err := c.cfg.Token(ctx, claims(i))
+		if err != nil {
+			return brevet.Credential{}, unasked(err, doubt)
+		}
+		form.Set("WebIdentityToken", token)
+		cred, no := c.ask(ctx, i.Account, form, token)
+		if no == nil {
+			return cred, nil
+		}
+		doubt = doubt || no.doubt
+		if !no.again || n == attempts || ctx.Err() != nil || c.cfg.Wait(ctx, pause(n)) != nil {
+			return brevet.Credential{}, no.error(i.Account, doubt)
+		}
+	}
+}
+
+// unasked is the error when no token could be had: after an earlier attempt
+// in doubt it must not read as if nothing were made.
+func unasked(err error, doubt bool) error {
+	if doubt {
+		return brevet.Errorf(brevet.Unavailable, "AWS could not be asked again").WithCause(err)
+	}
+	return err
+}
+
+// form checks i and returns the call's parameters but for the token.
+func (c *Cloud) form(i brevet.Issue) (url.Values, error) {
+	switch {
+	case !brevet.ValidAWSAccount(string(i.Account.ID)) || !brevet.ValidRole(string(i.Role)):
+		return nil, brevet.Errorf(brevet.Invalid, "%q and %q do not name an account and a role", brevet.Printable(string(i.Account.ID)), brevet.Printable(string(i.Role)))
+	case i.Account.Audience == "":
+		return nil, brevet.Errorf(brevet.Invalid, "account %s has no audience", i.Account.Name).WithHint("brevet account add writes one")
+	case !regionName.MatchString(i.Account.Region):
+		return nil, brevet.Errorf(brevet.Invalid, "account %s: %q is not a region", i.Account.Name, brevet.Printable(i.Account.Region))
+	case i.MFA.Age() == 0 || i.Person == "" || i.Grant == "":
+		return nil, brevet.Errorf(brevet.Invalid, "a session needs a person, a grant and a multi-factor proof")
+	case !c.cfg.Now().Before(i.End):
+		return nil, brevet.Errorf(brevet.NoGrant, "grant %s is over", i.Grant)
+	}
+	if _, err := brevet.ParseHandle(string(i.Handle)); err != nil {
+		return nil, err
+	}
+	policy, err := SessionPolicy(i.End, i.SessionPolicy)
+	if err != nil {
+		return nil, err
+	}
+	return url.Values{
+		"Action":          {"AssumeRoleWithWebIdentity"},
+		"Version":         {"2011-06-15"},
+		"RoleArn":         {i.Account.RoleARN(i.Role)},
+		"RoleSessionName": {i.SessionName()},
+		"DurationSeconds": {strconv.Itoa(seconds(i.TTL))},
+		"Policy":          {policy},
+	}, nil
+}
+
+// seconds returns the duration to ask for, within AWS's bounds.
+func seconds(ttl time.Duration) int {
+	return int(min(max(ttl, brevet.MinSession), brevet.MaxSession) / time.Second)
+}
+
+// claims returns what the token says. The tags are those that every trust
+// policy of a stack requires.
+func claims(i brevet.Issue) brevet.Claims {
+	return brevet.Claims{
+		Customer:       i.Account.Customer,
+		Audience:       i.Account.Audience,
+		Subject:        string(i.Person),
+		SourceIdentity: string(i.Handle),
+		Tags: map[string]string{
+			brevet.TagRole:     string(i.Role),
+			brevet.TagGrant:    string(i.Grant),
+			brevet.TagMFA:      string(i.MFA),
+			brevet.TagContract: strconv.Itoa(i.Account.Contract),
+		},
+	}
+}
+
+// ask makes one attempt.
+func (c *Cloud) ask(ctx context.Context, a brevet.Account, form url.Values, token string) (brevet.Credential, *refusal) {
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	status, body, err := c.post(ctx, c.cfg.STS(a.Region, a.Partition())+"/", form)
+	if err != nil {
+		return brevet.Credential{}, noAnswer(err, token)
+	}
+	if status == http.StatusOK {
+		cred, err := parseAnswer(body, string(a.ID))
+		if err != nil {
+			return brevet.Credential{}, noSense(status, err)
+		}
+		return cred, nil
+	}
+	return brevet.Credential{}, parseRefusal(status, body, token)
+}
+
+// post sends a form and returns the answer's status and at most maxAnswer
+// bytes of it. A longer answer is an error.
+func (c *Cloud) post(ctx context.Context, to string, form url.Values) (int, []byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, strings.NewReader(form.Encode()))
+	if err != nil {
+		return 0, nil, err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("User-Agent", "brevet")
+	res, err := c.cfg.HTTP.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	if err == nil && len(body) > maxAnswer {
+		err = errors.New("the answer is too long")
+	}
+	return res.StatusCode, body, err
+}
