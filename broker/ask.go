@@ -1,0 +1,319 @@
+package broker
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/policy"
+	"github.com/brevet-access/brevet/store"
+)
+
+// unanswered is how long a request waits for a decision before it lapses.
+const unanswered = 24 * time.Hour
+
+// Ask is a request in the making. Key is the client's idempotency key: the
+// same key and content is answered with the first request.
+type Ask struct {
+	Target   string
+	Duration time.Duration // 0: the longest allowed, at most 1 h
+	Reason   string
+	Ticket   string
+	Key      string
+}
+
+// List bounds an answer that may be long.
+type List struct {
+	Scope string // "mine" (also ""), "decide", "all"
+	State string // "" for every state
+	Live  bool   // grants: only those that give access now
+	Limit int    // 0: 100; at most 1000
+}
+
+func (l List) limit() int {
+	if l.Limit <= 0 {
+		return 100
+	}
+	return min(l.Limit, 1000)
+}
+
+// resolve finds what target names. A target of a customer with whom the
+// caller has nothing to do is answered as if it did not exist (law 13).
+func (b *Broker) resolve(c brevet.Caller, target string) (brevet.Account, brevet.Role, error) {
+	t, err := brevet.ParseTarget(target)
+	if err != nil {
+		return brevet.Account{}, brevet.Role{}, err
+	}
+	none := brevet.Errorf(brevet.NotFound, "there is no target %s that you could ask for", t).WithHint("brevet ls shows what there is")
+	account, role, err := b.Catalog().Resolve(t)
+	if account.ID == "" || !b.knows(c, account.Customer) {
+		return brevet.Account{}, brevet.Role{}, none
+	}
+	if err != nil {
+		return brevet.Account{}, brevet.Role{}, brevet.Errorf(brevet.NotFound, "%s has no role %s", account.Name, t.Role).WithHint("brevet ls shows what there is")
+	}
+	return account, role, nil
+}
+
+// knows reports whether the caller has any business with the customer. Stale
+// groups count here: this decides what is shown, never what is allowed.
+func (b *Broker) knows(c brevet.Caller, customer brevet.CustomerID) bool {
+	cat := b.Catalog()
+	if cat.Policy == nil {
+		return false
+	}
+	q := query(c, brevet.Account{}, "", b.now())
+	q.Groups.At = q.Now
+	for _, r := range brevet.AllRights {
+		if cat.Policy.Holds(q, customer, r) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(cat.Policy.Options(q), func(o policy.Option) bool { return o.Account.Customer == customer })
+}
+
+// Targets lists what the caller may ask for, sorted by target.
+func (b *Broker) Targets(ctx context.Context, c brevet.Caller) ([]TargetView, error) {
+	c = b.current(ctx, c, 15*time.Minute)
+	cat := b.Catalog()
+	if cat.Policy == nil {
+		return nil, b.Ready(ctx)
+	}
+	var out []TargetView
+	for _, o := range cat.Policy.Options(query(c, brevet.Account{}, "", b.now())) {
+		out = append(out, TargetView{Account: o.Account, Role: o.Role, Answer: o.Answer, Endpoint: b.Endpoint,
+			Target: brevet.Target{Account: o.Account.Name, Role: o.Role.Name}.String(), CustomerName: b.customerName(o.Account.Customer)})
+	}
+	return out, nil
+}
+
+// decide asks policy whether the caller may ask for this, refreshing their
+// groups first if they are older than policy allows.
+func (b *Broker) decide(ctx context.Context, c brevet.Caller, account brevet.Account, role brevet.RoleName, d time.Duration, reason string) (brevet.Caller, policy.Answer) {
+	set := b.Catalog().Policy
+	ask := func() policy.Answer {
+		q := query(c, account, role, b.now())
+		q.Duration, q.Reason = d, reason
+		return set.Decide(q)
+	}
+	a := ask()
+	if within := a.Entitlement.GroupsWithin; a.Allowed && b.now().Sub(c.SignIn.Groups.At) <= within {
+		return c, a
+	}
+	fresh := b.current(ctx, c, min(15*time.Minute, max(a.Entitlement.GroupsWithin, 0)+15*time.Minute))
+	if fresh.SignIn.Leaf != c.SignIn.Leaf {
+		c = fresh
+		a = ask()
+	}
+	return c, a
+}
+
+// denied turns a refusal of policy into an error that explains itself.
+func denied(target string, a policy.Answer) error {
+	return brevet.Errorf(brevet.Denied, "you may not have %s", target).
+		WithHint("brevet why %s explains", target).WithUnmet(a.Unmet...)
+}
+
+// Ask records a request. Where policy approves it, the answer is approved and
+// has a grant; else it is pending.
+func (b *Broker) Ask(ctx context.Context, c brevet.Caller, in Ask) (RequestView, error) {
+	account, role, err := b.resolve(c, in.Target)
+	if err != nil {
+		return RequestView{}, err
+	}
+	if in.Reason, err = brevet.CleanText("reason", in.Reason, brevet.MaxReason); err != nil {
+		return RequestView{}, err
+	}
+	if in.Ticket != "" {
+		if in.Ticket, err = brevet.CleanText("ticket", in.Ticket, brevet.MaxName); err != nil {
+			return RequestView{}, err
+		}
+	}
+	if in.Duration != 0 && in.Duration < time.Minute {
+		return RequestView{}, brevet.Errorf(brevet.Invalid, "duration: %s is too short; at least 1m", brevet.FormatDuration(in.Duration))
+	}
+	c, a := b.decide(ctx, c, account, role.Name, in.Duration, in.Reason)
+	if !a.Allowed {
+		return RequestView{}, b.refused(ctx, c, account, role.Name, "request", denied(in.Target, a))
+	}
+	if in.Duration == 0 {
+		in.Duration = min(time.Hour, a.Longest)
+	}
+	ask := b.ask(c, account, role, a, in)
+	var v RequestView
+	err = b.DB.Update(ctx, func(tx *store.Tx) error {
+		r, _, err := b.place(tx, c, ask, in.Key)
+		if err != nil {
+			return err
+		}
+		v, err = b.requestView(tx, c, r, tx.Now())
+		return err
+	})
+	if err == nil {
+		b.changes.notify()
+	}
+	return v, err
+}
+
+func (b *Broker) ask(c brevet.Caller, account brevet.Account, role brevet.Role, a policy.Answer, in Ask) brevet.Ask {
+	activate := a.Entitlement.Activate
+	if a.Approval.Automatic {
+		activate = brevet.OnApproval // asked for by hand: the clock starts now
+	}
+	return brevet.Ask{Person: c.Person.ID, Customer: account.Customer, Account: account.ID, Role: role.Name, RoleDigest: role.Digest(),
+		Entitlement: a.Entitlement.Name, Rule: a.Approval, Activate: activate, Duration: in.Duration,
+		Reason: in.Reason, Ticket: in.Ticket, CatalogVersion: b.ruling.Load().version}
+}
+
+// place writes a request and, where policy approves it, its grant.
+func (b *Broker) place(tx *store.Tx, c brevet.Caller, ask brevet.Ask, key string) (r brevet.Request, g brevet.Grant, err error) {
+	if err := proveSignIn(tx, c.SignIn); err != nil {
+		return r, g, err
+	}
+	if err := provePerson(tx, c.Person); err != nil {
+		return r, g, err
+	}
+	now := tx.Now()
+	id := brevet.NewID[brevet.RequestID](now)
+	if key != "" {
+		prior, fresh, err := tx.Claim(string(c.Person.ID), key, claimDigest("request", ask), string(id))
+		if err != nil {
+			return r, g, err
+		}
+		if !fresh {
+			r, err = tx.Request(brevet.RequestID(prior))
+			return r, g, err
+		}
+	}
+	r, events := brevet.NewRequest(id, ask, actor(c), now, unanswered)
+	if ask.Rule.Automatic {
+		var more []brevet.Event
+		d := brevet.Decision{Policy: ask.Entitlement, Approve: true, Digest: r.Digest(), Addr: c.Addr}
+		if r, more, err = r.Decide(d, now); err != nil {
+			return r, g, err
+		}
+		events = append(events, more...)
+	}
+	if r.Leaf, err = record(tx, events); err != nil {
+		return r, g, err
+	}
+	if err := tx.AddRequest(r); err != nil || r.State != brevet.Approved {
+		return r, g, err
+	}
+	g, err = b.open(tx, r, brevet.Actor{Policy: ask.Entitlement})
+	return r, g, err
+}
+
+// open writes the grant of an approved request.
+func (b *Broker) open(tx *store.Tx, r brevet.Request, by brevet.Actor) (brevet.Grant, error) {
+	now := tx.Now()
+	g, events, err := r.Open(brevet.NewID[brevet.GrantID](now), by, now)
+	if err != nil {
+		return g, err
+	}
+	if g.Leaf, err = record(tx, events); err != nil {
+		return g, err
+	}
+	return g, tx.AddGrant(g)
+}
+
+// claimDigest names what an idempotency key was used for. The catalog's
+// version may change between two tries of one intent; it does not count.
+func claimDigest(verb string, ask brevet.Ask) string {
+	return digest([]any{verb, ask.Account, ask.Role, ask.Duration, ask.Reason, ask.Ticket})
+}
+
+// Request returns one request. With wait > 0 it is held while the request is
+// pending, at most that long.
+func (b *Broker) Request(ctx context.Context, c brevet.Caller, id brevet.RequestID, wait time.Duration) (RequestView, error) {
+	c = b.current(ctx, c, 15*time.Minute)
+	if wait <= 0 {
+		return b.viewRequest(ctx, c, id)
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	for {
+		changed := b.changes.wait()
+		v, err := b.viewRequest(context.WithoutCancel(ctx), c, id)
+		if err != nil || v.State != brevet.Pending || !b.now().Before(v.Lapses) {
+			return v, err
+		}
+		if !b.changes.pause(ctx, changed) {
+			return v, nil
+		}
+	}
+}
+
+func (b *Broker) viewRequest(ctx context.Context, c brevet.Caller, id brevet.RequestID) (v RequestView, err error) {
+	err = b.DB.View(ctx, func(tx *store.Tx) error {
+		r, err := tx.Request(id)
+		if err != nil {
+			return err
+		}
+		if !b.mayView(c, r, b.now()) {
+			return brevet.Errorf(brevet.NotFound, "there is no request %s that you may see", id)
+		}
+		v, err = b.requestView(tx, c, r, b.now())
+		return err
+	})
+	return v, err
+}
+
+// mayView: one's own requests, those one can or could decide, and those of
+// customers for whom one holds the right to view.
+func (b *Broker) mayView(c brevet.Caller, r brevet.Request, now time.Time) bool {
+	if r.Person == c.Person.ID || decided(c, r) {
+		return true
+	}
+	for _, s := range r.Rule.Steps {
+		if c.Member(s.By, now, b.groupsWithin(r)) {
+			return true
+		}
+	}
+	return b.holds(c, r.Customer, brevet.RightView)
+}
+
+func (b *Broker) holds(c brevet.Caller, customer brevet.CustomerID, right brevet.Right) bool {
+	set := b.Catalog().Policy
+	return set != nil && set.Holds(query(c, brevet.Account{}, "", b.now()), customer, right)
+}
+
+// Requests lists requests, newest first: the caller's own, those that wait
+// for the caller's decision, or all that the caller may see.
+func (b *Broker) Requests(ctx context.Context, c brevet.Caller, l List) ([]RequestView, error) {
+	f := store.RequestFilter{State: brevet.RequestState(l.State), Limit: l.limit()}
+	switch l.Scope {
+	case "", "mine":
+		f.Person = c.Person.ID
+	case "decide":
+		f.State, f.Limit = brevet.Pending, 1000
+		c = b.current(ctx, c, 15*time.Minute)
+	case "all":
+		c = b.current(ctx, c, 15*time.Minute)
+	default:
+		return nil, brevet.Errorf(brevet.Invalid, "scope: %q is not one of mine, decide, all", brevet.Printable(l.Scope))
+	}
+	var out []RequestView
+	err := b.DB.View(ctx, func(tx *store.Tx) error {
+		rows, err := tx.Requests(f)
+		if err != nil {
+			return err
+		}
+		now := b.now()
+		for _, r := range rows {
+			if !b.mayView(c, r, now) {
+				continue
+			}
+			v, err := b.requestView(tx, c, r, now)
+			if err != nil {
+				return err
+			}
+			if l.Scope != "decide" || v.CanDecide {
+				out = append(out, v)
+			}
+		}
+		return nil
+	})
+	return out, err
+}

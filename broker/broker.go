@@ -1,0 +1,164 @@
+// Package broker is the house's first trade: sign-in sessions, and the way
+// from a request over a decision and a grant to a session and its end.
+//
+// It is the only place that puts policy, store, cloud and log together. Every
+// method that reads or changes state takes the [brevet.Caller] right after
+// the context, so identity is never forgotten and never hides.
+//
+// Issuing is intent, effect, outcome (law 2): a transaction re-checks
+// everything and records the intent; then the cloud is called, outside any
+// transaction; then a transaction re-checks that the grant still lives and
+// records the outcome; only then does the credential leave. What fails
+// between intent and outcome leaves a session in doubt, which counts as live
+// until the latest moment at which it could die.
+//
+// Rows are not authority (law 11). Sign-ins, persons, approvals and grants
+// are matched with the events that made them, and those are proven to be in
+// the log; what has ended is known from the log alone.
+package broker
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/catalog"
+	"github.com/brevet-access/brevet/policy"
+	"github.com/brevet-access/brevet/store"
+)
+
+// Config is what a Broker works with. Everything but Idle, Absolute, Endpoint
+// and Log is required; every field that is a function is set by package
+// service.
+type Config struct {
+	DB        *store.DB
+	Clouds    map[string]brevet.Cloud // by name; "aws"
+	Console   func(ctx context.Context, c brevet.Credential, region, destination string) (string, error)
+	Providers []Provider
+	Seal      func(label string, plain []byte) ([]byte, error)
+	Unseal    func(label string, sealed []byte) ([]byte, error)
+	Endpoint  string        // AWS endpoint that clients are told; "" = AWS's own
+	LogKey    string        // verifier key of the log, pinned by clients
+	Idle      time.Duration // longest pause between two uses of a sign-in; default 8 h
+	Absolute  time.Duration // longest life of a sign-in; default 8 h
+	Now       func() time.Time
+	Log       *slog.Logger
+}
+
+// Provider is an identity provider, as the broker needs it.
+type Provider struct {
+	Name   string
+	Issuer string
+	// AuthURL returns where the browser goes. A maxAge below zero asks for
+	// nothing, zero for a fresh sign-in.
+	AuthURL func(ctx context.Context, state, nonce, challenge string, maxAge time.Duration) (string, error)
+	// Exchange turns the code that came back into a verified identity.
+	Exchange func(ctx context.Context, code, verifier, nonce string, maxAge time.Duration) (brevet.Identity, error)
+	// Refresh asks for the groups again without the person; nil where the
+	// provider cannot. It returns the refresh token to use next.
+	Refresh func(ctx context.Context, token string) (brevet.Groups, string, error)
+}
+
+// Broker carries out what callers ask for. Its methods may be used by many
+// goroutines at once.
+type Broker struct {
+	Config
+	ruling  atomic.Pointer[ruling]
+	changes changes
+	refresh singleflight.Group
+}
+
+// ruling is the version of the catalog that is in force.
+type ruling struct {
+	*catalog.Catalog
+	version int64
+}
+
+// New returns a broker without a catalog: until Propose has succeeded once it
+// knows no target.
+func New(c Config) *Broker {
+	if c.Idle <= 0 {
+		c.Idle = 8 * time.Hour
+	}
+	if c.Absolute <= 0 {
+		c.Absolute = 8 * time.Hour
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	b := &Broker{Config: c, changes: changes{drained: make(chan struct{})}}
+	b.ruling.Store(&ruling{Catalog: &catalog.Catalog{}})
+	return b
+}
+
+// now is the time as the house keeps it.
+func (b *Broker) now() time.Time { return brevet.Instant(b.Now()) }
+
+// Catalog returns the version in force. It is never nil and never changes.
+func (b *Broker) Catalog() *catalog.Catalog { return b.ruling.Load().Catalog }
+
+// Ready reports whether credentials could be issued: the database answers and
+// a catalog rules.
+func (b *Broker) Ready(ctx context.Context) error {
+	if b.Catalog().Policy == nil {
+		return brevet.Errorf(brevet.Unavailable, "no catalog is in force yet")
+	}
+	return b.DB.Ping(ctx)
+}
+
+// actor names the caller in events.
+func actor(c brevet.Caller) brevet.Actor {
+	return brevet.Actor{Person: c.Person.ID, Handle: c.Person.Handle, Addr: c.Addr}
+}
+
+var clock = brevet.Actor{System: "clock"}
+
+// query asks policy about the caller.
+func query(c brevet.Caller, account brevet.Account, role brevet.RoleName, now time.Time) policy.Query {
+	return policy.Query{Person: c.Person.ID, Handle: c.Person.Handle, Groups: c.SignIn.Groups,
+		Account: account, Role: role, MFA: c.SignIn.Proof.MFA, Addr: c.Addr, Now: now}
+}
+
+// record writes events in order and returns the index of the last one.
+func record(tx *store.Tx, events []brevet.Event) (int64, error) {
+	last := int64(-1)
+	for _, e := range events {
+		i, err := tx.Record(e)
+		if err != nil {
+			return 0, err
+		}
+		last = i
+	}
+	return last, nil
+}
+
+// refused puts a refusal on record and returns it. If even that fails, the
+// failure is returned: no record, no answer.
+func (b *Broker) refused(ctx context.Context, c brevet.Caller, account brevet.Account, role brevet.RoleName, what string, no error) error {
+	err := b.DB.Update(ctx, func(tx *store.Tx) error {
+		_, err := tx.Record(brevet.Event{Kind: brevet.AccessRefused, Customer: account.Customer, Actor: actor(c), Person: c.Person.ID,
+			Account: account.ID, Role: role, Reason: brevet.AsError(no).Message, Data: map[string]string{"what": what, "kind": string(brevet.KindOf(no))}})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return no
+}
+
+// digest names v by the lower-case hex SHA-256 of its JSON.
+func digest(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic("broker: " + err.Error()) // plain structs only
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}

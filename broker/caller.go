@@ -1,0 +1,194 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/store"
+)
+
+// WhoIs returns the caller behind a bearer token. The sign-in and the person
+// are matched with the log, so an edited row authenticates nobody.
+func (b *Broker) WhoIs(ctx context.Context, bearer, addr string) (brevet.Caller, error) {
+	if !strings.HasPrefix(bearer, "brv_") || len(bearer) > 100 {
+		return brevet.Caller{}, brevet.Errorf(brevet.Unauthenticated, "you are not signed in").WithHint("brevet login")
+	}
+	c := brevet.Caller{Addr: addr}
+	now := b.now()
+	err := b.DB.View(ctx, func(tx *store.Tx) (err error) {
+		c.SignIn, err = tx.SignInByHash(hash(bearer))
+		if errors.Is(err, brevet.NotFound) {
+			return signInOver()
+		}
+		if err != nil {
+			return err
+		}
+		if !c.SignIn.Live(now, b.Idle) {
+			return signInOver()
+		}
+		if err := proveSignIn(tx, c.SignIn); err != nil {
+			return err
+		}
+		if c.Person, err = tx.Person(c.SignIn.Person); err != nil {
+			return err
+		}
+		return provePerson(tx, c.Person)
+	})
+	if err != nil {
+		return brevet.Caller{}, err
+	}
+	return c, b.touch(ctx, &c.SignIn, now)
+}
+
+// touch keeps the time of the last use, at most once a minute.
+func (b *Broker) touch(ctx context.Context, s *brevet.SignIn, now time.Time) error {
+	if now.Sub(s.Used) < time.Minute {
+		return nil
+	}
+	return b.DB.Update(ctx, func(tx *store.Tx) error {
+		row, err := tx.SignInByHash(s.Hash)
+		if err != nil {
+			return err
+		}
+		if !row.Ended.IsZero() || tx.SignInOver(row.ID) {
+			return signInOver()
+		}
+		row.Used = now
+		*s = row
+		return tx.PutSignIn(row)
+	})
+}
+
+// current returns the caller with groups that are at most within old, asking
+// the provider again where it can be asked. Where it cannot, the caller is
+// returned as it was: policy then counts the groups as stale.
+func (b *Broker) current(ctx context.Context, c brevet.Caller, within time.Duration) brevet.Caller {
+	if b.now().Sub(c.SignIn.Groups.At) <= within || len(c.SignIn.Refresh) == 0 {
+		return c
+	}
+	p, err := b.provider(c.SignIn.Provider)
+	if err != nil || p.Refresh == nil {
+		return c
+	}
+	got, err, _ := b.refresh.Do(string(c.SignIn.ID), func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		return b.refreshGroups(ctx, c, p)
+	})
+	if err != nil {
+		b.Log.WarnContext(ctx, "groups not refreshed", "person", c.Person.ID, "provider", p.Name, "err", brevet.AsError(err).Message)
+		return c
+	}
+	c.SignIn = got.(brevet.SignIn)
+	return c
+}
+
+func (b *Broker) refreshGroups(ctx context.Context, c brevet.Caller, p Provider) (brevet.SignIn, error) {
+	token, err := b.Unseal("refresh token", c.SignIn.Refresh)
+	if err != nil {
+		return brevet.SignIn{}, err
+	}
+	groups, next, err := p.Refresh(ctx, string(token))
+	if err != nil {
+		return brevet.SignIn{}, err
+	}
+	var sealed []byte
+	if next != "" {
+		if sealed, err = b.Seal("refresh token", []byte(next)); err != nil {
+			return brevet.SignIn{}, err
+		}
+	}
+	var s brevet.SignIn
+	err = b.DB.Update(ctx, func(tx *store.Tx) error {
+		if s, err = tx.SignInByHash(c.SignIn.Hash); err != nil {
+			return err
+		}
+		if !s.Ended.IsZero() || tx.SignInOver(s.ID) {
+			return signInOver()
+		}
+		s.Groups = brevet.Groups{Names: groups.Names, At: instant(groups.At)}
+		if sealed != nil {
+			s.Refresh = sealed
+		}
+		if s.Leaf, err = tx.Record(signInEvent(brevet.GroupsRefreshed, s, c.Person, c.Addr)); err != nil {
+			return err
+		}
+		return tx.PutSignIn(s)
+	})
+	return s, err
+}
+
+// Whoami is the caller as the server sees them now.
+type Whoami struct {
+	brevet.Caller
+	Rungs  []RungState
+	Rights []string // CUSTOMER:RIGHT
+	Now    time.Time
+}
+
+// RungState says until when the caller's multi-factor proof counts for a
+// bound, and which of their roles demand it. Until is zero if it does not.
+type RungState struct {
+	Rung  brevet.Rung
+	Until time.Time
+	Roles []string
+}
+
+// Whoami returns the caller, how long their proof still counts for each bound
+// that a role of theirs demands, tightest first, and their rights.
+func (b *Broker) Whoami(ctx context.Context, c brevet.Caller) (Whoami, error) {
+	c = b.current(ctx, c, brevet.Rung8h.Age())
+	now := b.now()
+	w := Whoami{Caller: c, Now: now}
+	cat := b.Catalog()
+	if cat.Policy == nil {
+		return w, nil
+	}
+	q := query(c, brevet.Account{}, "", now)
+	roles := map[brevet.Rung][]string{}
+	for _, o := range cat.Policy.Options(q) {
+		if name := string(o.Role.Name); !slices.Contains(roles[o.Answer.MFA], name) {
+			roles[o.Answer.MFA] = append(roles[o.Answer.MFA], name)
+		}
+	}
+	for _, r := range brevet.Rungs {
+		if roles[r] == nil {
+			continue
+		}
+		state := RungState{Rung: r, Roles: roles[r]}
+		if r.Met(c.SignIn.Proof.MFA, now) {
+			state.Until = c.SignIn.Proof.MFA.Add(r.Age())
+		}
+		w.Rungs = append(w.Rungs, state)
+	}
+	for _, customer := range cat.Customers {
+		for _, right := range brevet.AllRights {
+			if cat.Policy.Holds(q, customer.ID, right) {
+				w.Rights = append(w.Rights, customer.Name+":"+string(right))
+			}
+		}
+	}
+	return w, nil
+}
+
+// Logout ends the caller's sign-in. Grants go on: they belong to the person.
+func (b *Broker) Logout(ctx context.Context, c brevet.Caller) error {
+	return b.DB.Update(ctx, func(tx *store.Tx) error {
+		s, err := tx.SignInByHash(c.SignIn.Hash)
+		if err != nil {
+			return err
+		}
+		if !s.Ended.IsZero() {
+			return nil
+		}
+		s.Ended, s.Refresh = tx.Now(), nil
+		if _, err := tx.Record(brevet.Event{Kind: brevet.SignInEnded, Actor: actor(c), Person: c.Person.ID, SignIn: s.ID, Reason: "signed out"}); err != nil {
+			return err
+		}
+		return tx.PutSignIn(s)
+	})
+}

@@ -1,0 +1,177 @@
+package broker
+
+import (
+	"context"
+	"time"
+
+	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/store"
+)
+
+// Revoked says how far ending a grant has come. Until is the latest moment at
+// which an outstanding credential dies by itself; zero if none is out.
+type Revoked struct {
+	Grant GrantView
+	State brevet.RevocationState
+	Until time.Time
+}
+
+// Status is what concerns the caller now.
+type Status struct {
+	Now     time.Time
+	Active  []GrantView
+	Waiting []RequestView // asked by the caller
+	Decide  []RequestView // waits for the caller's decision
+}
+
+// Grants lists grants, newest first: the caller's own, or with scope "all"
+// those of every customer for whom the caller holds the right to view.
+func (b *Broker) Grants(ctx context.Context, c brevet.Caller, l List) ([]GrantView, error) {
+	f := store.GrantFilter{Limit: l.limit()}
+	switch l.Scope {
+	case "", "mine":
+		f.Person = c.Person.ID
+	case "all":
+		c = b.current(ctx, c, 15*time.Minute)
+		for _, customer := range b.Catalog().Customers {
+			if b.holds(c, customer.ID, brevet.RightView) || b.holds(c, customer.ID, brevet.RightRevoke) {
+				f.Customers = append(f.Customers, customer.ID)
+			}
+		}
+		if f.Customers == nil {
+			f.Person = c.Person.ID
+		}
+	default:
+		return nil, brevet.Errorf(brevet.Invalid, "scope: %q is not one of mine, all", brevet.Printable(l.Scope))
+	}
+	if l.Live {
+		f.States = []brevet.GrantState{brevet.Active}
+	}
+	var out []GrantView
+	err := b.DB.View(ctx, func(tx *store.Tx) error {
+		grants, err := tx.Grants(f)
+		if err != nil {
+			return err
+		}
+		for _, g := range grants {
+			v, err := b.grantView(tx, g, b.now())
+			if err != nil {
+				return err
+			}
+			if !l.Live || v.Live {
+				out = append(out, v)
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// Status returns the caller's live grants, their pending requests, and what
+// waits for their decision.
+func (b *Broker) Status(ctx context.Context, c brevet.Caller) (Status, error) {
+	s := Status{Now: b.now()}
+	var err error
+	if s.Active, err = b.Grants(ctx, c, List{Live: true, Limit: 1000}); err != nil {
+		return s, err
+	}
+	mine, err := b.Requests(ctx, c, List{State: string(brevet.Pending), Limit: 1000})
+	if err != nil {
+		return s, err
+	}
+	for _, r := range mine {
+		if s.Now.Before(r.Lapses) {
+			s.Waiting = append(s.Waiting, r)
+		}
+	}
+	s.Decide, err = b.Requests(ctx, c, List{Scope: "decide"})
+	return s, err
+}
+
+// Drop hands a grant of the caller's own back.
+func (b *Broker) Drop(ctx context.Context, c brevet.Caller, id brevet.GrantID, key string) (Revoked, error) {
+	return b.end(ctx, c, id, "drop", key, func(g brevet.Grant, now time.Time) (brevet.Grant, []brevet.Event, error) {
+		return g.Drop(actor(c), now)
+	})
+}
+
+// Revoke ends somebody's grant: no credential leaves under it from now on.
+// The caller holds the right to revoke for the grant's customer, or the grant.
+func (b *Broker) Revoke(ctx context.Context, c brevet.Caller, id brevet.GrantID, reason, key string) (Revoked, error) {
+	reason, err := brevet.CleanText("reason", reason, brevet.MaxReason)
+	if err != nil {
+		return Revoked{}, err
+	}
+	c = b.current(ctx, c, 15*time.Minute)
+	return b.end(ctx, c, id, "revoke", key, func(g brevet.Grant, now time.Time) (brevet.Grant, []brevet.Event, error) {
+		if g.Person != c.Person.ID && !b.holds(c, g.Customer, brevet.RightRevoke) {
+			return g, nil, brevet.Errorf(brevet.Denied, "you may not revoke grants of %s", b.customerName(g.Customer)).
+				WithUnmet(brevet.Unmet{Condition: "hold the right to revoke", Have: "you do not", Remedy: "ask " + b.Catalog().Policy.Holders(g.Customer, brevet.RightRevoke).String()})
+		}
+		return g.Revoke(actor(c), reason, now)
+	})
+}
+
+// end is what Drop and Revoke share: the change, then the cloud is told.
+func (b *Broker) end(ctx context.Context, c brevet.Caller, id brevet.GrantID, verb, key string,
+	change func(brevet.Grant, time.Time) (brevet.Grant, []brevet.Event, error)) (out Revoked, err error) {
+	var g brevet.Grant
+	err = b.DB.Update(ctx, func(tx *store.Tx) error {
+		if g, err = tx.Grant(id); err != nil {
+			return err
+		}
+		if g.Person != c.Person.ID && !b.holds(c, g.Customer, brevet.RightView) && !b.holds(c, g.Customer, brevet.RightRevoke) {
+			return brevet.Errorf(brevet.NotFound, "there is no grant %s that you may see", id)
+		}
+		fresh, err := claim(tx, c, key, verb, string(id))
+		if err != nil {
+			return err
+		}
+		now := tx.Now()
+		if fresh {
+			var events []brevet.Event
+			if g, events, err = change(g, now); err != nil {
+				return err
+			}
+			if _, err := record(tx, events); err != nil {
+				return err
+			}
+			if err := tx.PutGrant(g); err != nil {
+				return err
+			}
+		}
+		out = Revoked{State: brevet.RevokeRequested}
+		if out.Until, err = outstanding(tx, g, now); err != nil {
+			return err
+		}
+		out.Grant, err = b.grantView(tx, g, now)
+		return err
+	})
+	if err != nil {
+		return Revoked{}, err
+	}
+	b.changes.notify()
+	if out.Until.IsZero() {
+		out.State = brevet.RevokeConfirmed // nothing is out: there is nothing to wait for
+		return out, nil
+	}
+	r, err := b.Clouds["aws"].Revoke(ctx, g)
+	if err != nil {
+		b.Log.WarnContext(ctx, "the cloud was not told of a revocation", "grant", g.ID, "err", err)
+		return out, nil
+	}
+	out.State = r.State
+	return out, nil
+}
+
+// outstanding returns the latest moment at which a session of g dies by
+// itself; zero if none is out.
+func outstanding(tx *store.Tx, g brevet.Grant, now time.Time) (until time.Time, err error) {
+	sessions, err := tx.Sessions(store.SessionFilter{Grant: g.ID, LiveAt: now, Limit: 10000})
+	for _, s := range sessions {
+		if s.Until.After(until) {
+			until = s.Until
+		}
+	}
+	return until, err
+}

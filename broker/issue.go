@@ -1,0 +1,416 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/policy"
+	"github.com/brevet-access/brevet/store"
+)
+
+// Bounds on one issue.
+const (
+	cloudPatience = 20 * time.Second // how long the cloud may take, retries included
+	renewBefore   = 5 * time.Minute  // a credential this close to its end is replaced
+)
+
+// Want asks for a credential. Have names the session of the one in hand.
+type Want struct {
+	Target       string
+	MinRemaining time.Duration
+	Have         brevet.SessionID
+}
+
+// Issued is a credential, or with Keep the word that the one in hand stands.
+type Issued struct {
+	Keep       bool
+	Credential brevet.Credential
+	Session    brevet.Session
+	Grant      brevet.Grant
+	Account    brevet.Account
+	Target     string
+	Endpoint   string
+	Expires    time.Time // never later than the grant's end
+	Now        time.Time
+}
+
+// Console is a sign-in URL of the cloud's web console: a secret.
+type Console struct {
+	URL     string
+	Grant   brevet.GrantID
+	Session brevet.SessionID
+	Expires time.Time
+}
+
+// order is one issue on its way.
+type order struct {
+	caller  brevet.Caller
+	target  string
+	account brevet.Account
+	role    brevet.Role
+	answer  policy.Answer
+	min     time.Duration // how long the credential must live at least
+	console bool
+	grant   brevet.Grant
+	request brevet.Request
+	session brevet.Session
+	ttl     time.Duration
+}
+
+// Credential issues a credential under the caller's live grant that ends
+// last, opening one first where policy lets first use do so. In one round
+// trip it also tells a client whether the credential in hand still stands.
+func (b *Broker) Credential(ctx context.Context, c brevet.Caller, w Want) (Issued, error) {
+	o, err := b.order(ctx, c, w.Target)
+	if err != nil {
+		return Issued{}, err
+	}
+	o.min = w.MinRemaining
+	if w.Have != "" {
+		kept, ok, err := b.keep(ctx, o, w.Have)
+		if err != nil || ok {
+			return kept, err
+		}
+	}
+	cred, err := b.issue(ctx, o)
+	if err != nil {
+		return Issued{}, err
+	}
+	return b.issued(o, cred), nil
+}
+
+func (b *Broker) issued(o *order, cred brevet.Credential) Issued {
+	return Issued{Credential: cred, Session: o.session, Grant: o.grant, Account: o.account, Target: o.target, Endpoint: b.Endpoint,
+		Expires: o.session.Expires, Now: b.now()}
+}
+
+// Console issues a session for the rest of the grant and turns it into a
+// sign-in URL.
+func (b *Broker) Console(ctx context.Context, c brevet.Caller, target, destination string) (Console, error) {
+	o, err := b.order(ctx, c, target)
+	if err != nil {
+		return Console{}, err
+	}
+	o.console = true
+	cred, err := b.issue(ctx, o)
+	if err != nil {
+		return Console{}, err
+	}
+	url, err := b.Config.Console(ctx, cred, o.account.Region, destination)
+	if err != nil {
+		return Console{}, err
+	}
+	return Console{URL: url, Grant: o.grant.ID, Session: o.session.ID, Expires: o.session.Expires}, nil
+}
+
+// order resolves the target and asks whether the caller is entitled to it
+// under the catalog in force.
+func (b *Broker) order(ctx context.Context, c brevet.Caller, target string) (*order, error) {
+	account, role, err := b.resolve(c, target)
+	if err != nil {
+		return nil, err
+	}
+	c, a := b.decide(ctx, c, account, role.Name, 0, "")
+	o := &order{caller: c, account: account, role: role, answer: a, target: brevet.Target{Account: account.Name, Role: role.Name}.String()}
+	if !a.Allowed {
+		return nil, b.refused(ctx, c, account, role.Name, "credential", denied(o.target, a))
+	}
+	return o, nil
+}
+
+// keep reports whether the session in hand needs no successor: its grant
+// lives by the log, and it lasts long enough or as long as the grant.
+func (b *Broker) keep(ctx context.Context, o *order, have brevet.SessionID) (kept Issued, ok bool, err error) {
+	err = b.DB.View(ctx, func(tx *store.Tx) error {
+		s, err := tx.Session(have)
+		if errors.Is(err, brevet.NotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		now := b.now()
+		if s.State != brevet.Issued || s.Console || s.Person != o.caller.Person.ID || s.Account != o.account.ID || s.Role != o.role.Name || !now.Before(s.Expires) {
+			return nil
+		}
+		if o.grant, err = b.best(tx, o, now); err != nil || o.grant.ID != s.Grant {
+			return err
+		}
+		if err := b.prove(tx, o); err != nil {
+			return err
+		}
+		left := s.Expires.Sub(now)
+		ok = left >= o.min && (left > renewBefore || !s.Expires.Before(o.grant.End))
+		o.session = s
+		return nil
+	})
+	if err != nil || !ok {
+		return Issued{}, false, err
+	}
+	kept = b.issued(o, brevet.Credential{})
+	kept.Keep = true
+	return kept, true, nil
+}
+
+// best returns the caller's live grant that ends last (law 7); its zero value
+// if there is none.
+func (b *Broker) best(tx *store.Tx, o *order, now time.Time) (brevet.Grant, error) {
+	grants, err := tx.Grants(store.GrantFilter{Person: o.caller.Person.ID, Account: o.account.ID, Role: o.role.Name,
+		States: []brevet.GrantState{brevet.Active}, Limit: 1000})
+	if err != nil {
+		return brevet.Grant{}, err
+	}
+	var best brevet.Grant
+	for _, g := range grants {
+		if g.Live(now) && g.End.After(best.End) {
+			best = g
+		}
+	}
+	return best, nil
+}
+
+// prove matches the order's grant with the log, and with the role as it is
+// defined now: what was approved must still be what would be issued (law 4).
+func (b *Broker) prove(tx *store.Tx, o *order) (err error) {
+	if o.request, err = tx.Request(o.grant.Request); err != nil {
+		return err
+	}
+	if err := proveGrant(tx, o.grant, o.request); err != nil {
+		return err
+	}
+	if o.request.RoleDigest != o.role.Digest() {
+		return brevet.Errorf(brevet.Denied, "%s was redefined since it was approved", o.target).WithHint("brevet request %s asks for it as it is now", o.target)
+	}
+	return nil
+}
+
+// issue is intent, effect, outcome.
+func (b *Broker) issue(ctx context.Context, o *order) (brevet.Credential, error) {
+	if err := b.intend(ctx, o); err != nil {
+		if errors.Is(err, brevet.StepUp) || errors.Is(err, brevet.Denied) {
+			err = b.refused(ctx, o.caller, o.account, o.role.Name, "credential", err)
+		}
+		return brevet.Credential{}, err
+	}
+	cloud := b.Clouds["aws"]
+	// The client may hang up; what the cloud did must be recorded all the same.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cloudPatience)
+	defer cancel()
+	cred, err := cloud.Issue(ctx, brevet.Issue{Session: o.session.ID, Grant: o.grant.ID, Person: o.caller.Person.ID, Handle: o.caller.Person.Handle,
+		Account: o.account, Role: o.role.Name, MFA: o.session.MFA, TTL: o.ttl, End: o.grant.End, SessionPolicy: o.request.SessionPolicy})
+	if err != nil {
+		return brevet.Credential{}, b.failed(context.WithoutCancel(ctx), o, err)
+	}
+	if err := b.outcome(context.WithoutCancel(ctx), o, cred); err != nil {
+		return brevet.Credential{}, err
+	}
+	return cred, nil
+}
+
+// intend re-checks everything and records the intent, in one transaction.
+func (b *Broker) intend(ctx context.Context, o *order) error {
+	return b.DB.Update(ctx, func(tx *store.Tx) error {
+		if tx.SignInOver(o.caller.SignIn.ID) || tx.PersonOver(o.caller.Person.ID) {
+			return signInOver()
+		}
+		now := tx.Now()
+		var err error
+		if o.grant, err = b.best(tx, o, now); err != nil {
+			return err
+		}
+		rung, err := b.rung(tx, o, now)
+		if err != nil {
+			return err
+		}
+		if o.grant.ID == "" {
+			if err := b.firstUse(tx, o, now); err != nil {
+				return err
+			}
+		}
+		if err := b.prove(tx, o); err != nil {
+			return err
+		}
+		if o.ttl, err = b.lease(o, now); err != nil {
+			return err
+		}
+		s, events, err := o.grant.Intend(brevet.NewID[brevet.SessionID](now), actor(o.caller), rung, o.ttl, now)
+		if err != nil {
+			return err
+		}
+		s.Console = o.console
+		o.session = s
+		if _, err := record(tx, events); err != nil {
+			return err
+		}
+		return tx.AddSession(s)
+	})
+}
+
+// rung judges MFA at this issue (law 6), by the tighter of what the catalog
+// demands now and what the entitlement behind the grant demands.
+func (b *Broker) rung(tx *store.Tx, o *order, now time.Time) (brevet.Rung, error) {
+	need := o.answer.MFA
+	if o.grant.ID != "" {
+		r, err := tx.Request(o.grant.Request)
+		if err != nil {
+			return "", err
+		}
+		if e, ok := b.Catalog().Policy.Find(r.Entitlement); ok {
+			need = need.Tighter(e.MFA)
+		}
+	} else if !b.opensOnUse(o) && !b.waiting(tx, o, now) {
+		return "", b.noGrant(tx, o, now) // asking comes before stepping up
+	}
+	if err := stepUp(o.caller, need, now, o.target); err != nil {
+		return "", err
+	}
+	rung, _ := brevet.RungOf(o.caller.SignIn.Proof.MFA, now)
+	return rung, nil
+}
+
+func (b *Broker) opensOnUse(o *order) bool {
+	return o.answer.Approval.Automatic && o.answer.Entitlement.Activate == brevet.OnUse
+}
+
+// lease decides how long the credential lives.
+func (b *Broker) lease(o *order, now time.Time) (time.Duration, error) {
+	left := o.grant.Left(now)
+	if o.min > left {
+		return 0, brevet.Errorf(brevet.Expired, "your grant for %s ends in %s, less than the %s you need", o.target,
+			brevet.FormatDuration(left.Truncate(time.Second)), brevet.FormatDuration(o.min)).WithHint("brevet request %s asks for more time", o.target)
+	}
+	if o.min > o.role.Max {
+		return 0, brevet.Errorf(brevet.Invalid, "min-remaining: sessions of %s live at most %s", o.target, brevet.FormatDuration(o.role.Max))
+	}
+	ttl := max(brevet.DefaultLease, o.min+renewBefore)
+	if o.console {
+		ttl = left
+	}
+	return min(ttl, left, o.role.Max), nil
+}
+
+// scheduled returns grants that wait for their first use.
+func (b *Broker) scheduled(tx *store.Tx, o *order, now time.Time) ([]brevet.Grant, error) {
+	grants, err := tx.Grants(store.GrantFilter{Person: o.caller.Person.ID, Account: o.account.ID, Role: o.role.Name,
+		States: []brevet.GrantState{brevet.Scheduled}, Limit: 100})
+	return slices.DeleteFunc(grants, func(g brevet.Grant) bool {
+		return g.Start.After(now) || !now.Before(g.Waits) || tx.GrantOver(g.ID)
+	}), err
+}
+
+func (b *Broker) waiting(tx *store.Tx, o *order, now time.Time) bool {
+	grants, err := b.scheduled(tx, o, now)
+	return err == nil && len(grants) > 0
+}
+
+// firstUse starts the clock of a grant that waits for it, or opens one where
+// policy lets first use do so.
+func (b *Broker) firstUse(tx *store.Tx, o *order, now time.Time) error {
+	grants, err := b.scheduled(tx, o, now)
+	if err != nil {
+		return err
+	}
+	if len(grants) > 0 {
+		o.grant = grants[0]
+	} else {
+		ask := b.ask(o.caller, o.account, o.role, o.answer, Ask{Duration: o.answer.Longest, Reason: "opened at first use"})
+		ask.Activate = brevet.OnUse
+		if _, o.grant, err = b.place(tx, o.caller, ask, ""); err != nil {
+			return err
+		}
+	}
+	g, events, err := o.grant.Activate(actor(o.caller), now)
+	if err != nil {
+		return err
+	}
+	if g.Leaf, err = record(tx, events); err != nil {
+		return err
+	}
+	o.grant = g
+	return tx.PutGrant(g)
+}
+
+// noGrant says why there is none, and the next command.
+func (b *Broker) noGrant(tx *store.Tx, o *order, now time.Time) error {
+	ask := "brevet request " + o.target + " --for " + brevet.FormatDuration(min(time.Hour, o.answer.Longest)) + ` --reason "…"`
+	pending, err := tx.Requests(store.RequestFilter{Person: o.caller.Person.ID, State: brevet.Pending, Limit: 100})
+	if err != nil {
+		return err
+	}
+	for _, r := range pending {
+		if r.Account == o.account.ID && r.Role == o.role.Name && now.Before(r.Lapses) {
+			return brevet.Errorf(brevet.NoGrant, "your request for %s still waits for %s", o.target, r.Rule).WithHint("brevet status shows it")
+		}
+	}
+	past, err := tx.Grants(store.GrantFilter{Person: o.caller.Person.ID, Account: o.account.ID, Role: o.role.Name, Limit: 1})
+	if err != nil {
+		return err
+	}
+	if len(past) > 0 && now.Sub(past[0].Created) < 24*time.Hour {
+		switch g := past[0]; {
+		case g.State == brevet.Revoked:
+			return brevet.Errorf(brevet.NoGrant, "your grant for %s was revoked", o.target).WithHint("%s", ask)
+		case g.State == brevet.Active && !now.Before(g.End):
+			return brevet.Errorf(brevet.Expired, "your grant for %s ended %s ago", o.target, brevet.FormatDuration(now.Sub(g.End).Truncate(time.Second))).WithHint("%s", ask)
+		case g.State == brevet.Ended:
+			return brevet.Errorf(brevet.Expired, "your grant for %s has ended", o.target).WithHint("%s", ask)
+		}
+	}
+	return brevet.Errorf(brevet.NoGrant, "you have no grant for %s", o.target).WithHint("%s", ask)
+}
+
+// failed records what became of an intent that the cloud did not meet.
+func (b *Broker) failed(ctx context.Context, o *order, cause error) error {
+	err := b.DB.Update(ctx, func(tx *store.Tx) error {
+		s, events := o.session.Doubt(o.grant, clock, "the answer of the cloud is not known", tx.Now())
+		if errors.Is(cause, brevet.CloudRefused) || errors.Is(cause, brevet.Invalid) {
+			s, events = o.session.Refuse(o.grant, clock, brevet.AsError(cause).Message, tx.Now())
+		}
+		if _, err := record(tx, events); err != nil {
+			return err
+		}
+		return tx.PutSession(s)
+	})
+	if err != nil {
+		b.Log.ErrorContext(ctx, "the outcome of an issue is not recorded; the session counts as in doubt", "session", o.session.ID, "err", err)
+	}
+	return cause
+}
+
+// outcome records the credential before it leaves; an error means that it
+// must not.
+func (b *Broker) outcome(ctx context.Context, o *order, cred brevet.Credential) error {
+	var no error
+	err := b.DB.Update(ctx, func(tx *store.Tx) error {
+		g, err := tx.Grant(o.grant.ID)
+		if err != nil {
+			return err
+		}
+		if tx.GrantOver(g.ID) || tx.PersonOver(g.Person) {
+			g.State = brevet.Revoked
+		}
+		s, events, issueErr := o.session.Issue(g, actor(o.caller), cred.AccessKeyID, brevet.Instant(cred.Expires), tx.Now())
+		no = issueErr
+		if errors.Is(issueErr, brevet.Conflict) {
+			return issueErr
+		}
+		if _, err := record(tx, events); err != nil {
+			return err
+		}
+		if err := tx.PutSession(s); err != nil {
+			return err
+		}
+		if no == nil {
+			o.session = s
+		}
+		return nil
+	})
+	if err != nil {
+		b.Log.ErrorContext(ctx, "a credential was dropped because its outcome could not be recorded", "session", o.session.ID, "err", err)
+		return err
+	}
+	return no
+}

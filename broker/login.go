@@ -1,0 +1,354 @@
+package broker
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base32"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/store"
+)
+
+// How long the two halves of a sign-in may take.
+const (
+	loginLife = 10 * time.Minute // the person at the provider
+	codeLife  = 5 * time.Minute  // the one-time code on its way to the terminal
+)
+
+// LoginStart is what a client wants from a sign-in. Challenge is the S256
+// PKCE challenge that the one-time code is bound to (RFC 7636).
+type LoginStart struct {
+	Provider    string // "" when there is only one
+	Challenge   string
+	State       string        // echoed to the redirect URI
+	RedirectURI string        // on 127.0.0.1 (RFC 8252); "" shows the code on the page
+	Device      string        // what the client calls itself
+	MaxAge      time.Duration // below zero: any sign-in will do; zero: a fresh one
+	Addr        string
+}
+
+// login is what must survive the round trip to the provider.
+type login struct {
+	LoginStart
+	Nonce, Verifier string
+	Cookie          [32]byte
+}
+
+// code is what a one-time code stands for.
+type code struct {
+	Challenge string
+	Provider  string
+	Device    string
+	Identity  brevet.Identity
+}
+
+// LoginDone says how the browser goes on: to RedirectURI with Code and State,
+// or to a page that shows Code when RedirectURI is empty.
+type LoginDone struct {
+	RedirectURI, State, Code string
+	Handle                   brevet.Handle
+	Device                   string
+}
+
+// ProviderNames lists the providers in the order of the config.
+func (b *Broker) ProviderNames() []string {
+	var names []string
+	for _, p := range b.Providers {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+func (b *Broker) provider(name string) (Provider, error) {
+	if name == "" && len(b.Providers) == 1 {
+		return b.Providers[0], nil
+	}
+	for _, p := range b.Providers {
+		if p.Name == name {
+			return p, nil
+		}
+	}
+	return Provider{}, brevet.Errorf(brevet.Invalid, "provider: %q is not one of %s", brevet.Printable(name), strings.Join(b.ProviderNames(), ", "))
+}
+
+// secret returns 256 random bits, base64url.
+func secret() string {
+	var raw [32]byte
+	rand.Read(raw[:]) // never fails
+	return base64.RawURLEncoding.EncodeToString(raw[:])
+}
+
+func hash(s string) [32]byte { return sha256.Sum256([]byte(s)) }
+
+func challenge(verifier string) string {
+	sum := sha256.Sum256([]byte(verifier))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// StartLogin begins a sign-in. It returns where the browser goes, and a
+// cookie that binds what follows to this browser (login CSRF, RFC 9700 4.7).
+func (b *Broker) StartLogin(ctx context.Context, in LoginStart) (redirect, cookie string, err error) {
+	p, err := b.provider(in.Provider)
+	if err != nil {
+		return "", "", err
+	}
+	in.Provider = p.Name
+	if in.Device != "" {
+		if in.Device, err = brevet.CleanText("device", in.Device, brevet.MaxName); err != nil {
+			return "", "", err
+		}
+	}
+	state, cookie := secret(), secret()
+	l := login{LoginStart: in, Nonce: secret(), Verifier: secret(), Cookie: hash(cookie)}
+	redirect, err = p.AuthURL(ctx, state, l.Nonce, challenge(l.Verifier), in.MaxAge)
+	if err != nil {
+		return "", "", err
+	}
+	if err := b.putLogin(ctx, "state", state, l, loginLife); err != nil {
+		return "", "", err
+	}
+	return redirect, cookie, nil
+}
+
+func (b *Broker) putLogin(ctx context.Context, kind, key string, v any, life time.Duration) error {
+	plain, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	sealed, err := b.Seal("login "+kind, plain)
+	if err != nil {
+		return err
+	}
+	return b.DB.Update(ctx, func(tx *store.Tx) error {
+		return tx.PutLogin(store.Login{Hash: hash(key), Kind: kind, Sealed: sealed, Expires: tx.Now().Add(life)})
+	})
+}
+
+// takeLogin removes what was put under key: each works once.
+func (b *Broker) takeLogin(ctx context.Context, kind, key string, v any) error {
+	var l store.Login
+	err := b.DB.Update(ctx, func(tx *store.Tx) (err error) {
+		l, err = tx.TakeLogin(kind, hash(key))
+		return err
+	})
+	if errors.Is(err, brevet.NotFound) {
+		return brevet.Errorf(brevet.Expired, "this sign-in is too old, or was used already").WithHint("brevet login starts a new one")
+	}
+	if err != nil {
+		return err
+	}
+	plain, err := b.Unseal("login "+kind, l.Sealed)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(plain, v)
+}
+
+// FinishLogin takes the browser's return from the provider: state and code as
+// they came, iss where the provider sent it (RFC 9207), and providerError
+// where it said no. The person is created on first sight.
+func (b *Broker) FinishLogin(ctx context.Context, state, cookie, authCode, iss, providerError, addr string) (LoginDone, error) {
+	var l login
+	if err := b.takeLogin(ctx, "state", state, &l); err != nil {
+		return LoginDone{}, err
+	}
+	sum := hash(cookie)
+	if subtle.ConstantTimeCompare(sum[:], l.Cookie[:]) != 1 {
+		return LoginDone{}, brevet.Errorf(brevet.Denied, "this sign-in was begun in another browser").WithHint("brevet login starts a new one")
+	}
+	p, err := b.provider(l.Provider)
+	if err != nil {
+		return LoginDone{}, err
+	}
+	if iss != "" && iss != p.Issuer {
+		return LoginDone{}, brevet.Errorf(brevet.Denied, "the answer came from another provider than was asked")
+	}
+	if providerError != "" {
+		return LoginDone{}, b.signInFailed(ctx, p, addr, brevet.Errorf(brevet.Denied, "the provider said: %s", brevet.Printable(providerError)))
+	}
+	id, err := p.Exchange(ctx, authCode, l.Verifier, l.Nonce, l.MaxAge)
+	if err != nil {
+		return LoginDone{}, b.signInFailed(ctx, p, addr, err)
+	}
+	person, err := b.meet(ctx, id, addr)
+	if err != nil {
+		return LoginDone{}, err
+	}
+	one := oneTimeCode()
+	c := code{Challenge: l.Challenge, Provider: p.Name, Device: l.Device, Identity: id}
+	if err := b.putLogin(ctx, "code", plainCode(one), c, codeLife); err != nil {
+		return LoginDone{}, err
+	}
+	return LoginDone{RedirectURI: l.RedirectURI, State: l.State, Code: one, Handle: person.Handle, Device: l.Device}, nil
+}
+
+func (b *Broker) signInFailed(ctx context.Context, p Provider, addr string, no error) error {
+	err := b.DB.Update(ctx, func(tx *store.Tx) error {
+		_, err := tx.Record(brevet.Event{Kind: brevet.SignInFailed, Actor: brevet.Actor{System: "sign-in", Addr: addr},
+			Reason: brevet.AsError(no).Message, Data: map[string]string{"provider": p.Name}})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return no
+}
+
+// oneTimeCode returns 100 random bits in a form that can be pasted or typed.
+func oneTimeCode() string {
+	var raw [13]byte
+	rand.Read(raw[:])
+	s := strings.ToLower(base32.StdEncoding.EncodeToString(raw[:]))[:20]
+	return s[:5] + "-" + s[5:10] + "-" + s[10:15] + "-" + s[15:]
+}
+
+// plainCode undoes what copying does to a code.
+func plainCode(s string) string {
+	return strings.ToLower(strings.NewReplacer("-", "", " ", "", "\t", "", "\r", "", "\n", "").Replace(s))
+}
+
+// meet returns the person behind an identity, created on first sight.
+func (b *Broker) meet(ctx context.Context, id brevet.Identity, addr string) (brevet.Person, error) {
+	var p brevet.Person
+	err := b.DB.Update(ctx, func(tx *store.Tx) error {
+		known, err := tx.PersonByPrincipal(id.Principal)
+		if errors.Is(err, brevet.NotFound) {
+			p, err = newPerson(tx, id, addr)
+			return err
+		}
+		if err != nil {
+			return err
+		}
+		p = known
+		if err := provePerson(tx, p); err != nil {
+			return err
+		}
+		return provePrincipal(tx, p, id.Principal)
+	})
+	return p, err
+}
+
+func newPerson(tx *store.Tx, id brevet.Identity, addr string) (brevet.Person, error) {
+	h, err := freeHandle(tx, brevet.HandleFrom(id.Login))
+	if err != nil {
+		return brevet.Person{}, err
+	}
+	now := tx.Now()
+	p := brevet.Person{ID: brevet.NewID[brevet.PersonID](now), Handle: h, Name: clean(id.Name), Created: now}
+	p.Leaf, err = tx.Record(brevet.Event{Kind: brevet.PersonCreated, Actor: brevet.Actor{System: "sign-in", Addr: addr}, Person: p.ID,
+		Data: map[string]string{"handle": string(p.Handle), "issuer": id.Principal.Issuer, "subject": id.Principal.Subject, "name": p.Name}})
+	if err != nil {
+		return brevet.Person{}, err
+	}
+	return p, tx.AddPerson(p, id.Principal)
+}
+
+// freeHandle tells namesakes apart by a number.
+func freeHandle(tx *store.Tx, h brevet.Handle) (brevet.Handle, error) {
+	for n := 2; n < 1000; n++ {
+		try := h
+		if n > 2 {
+			try = brevet.Handle(fmt.Sprintf("%s-%d", h, n-1))
+		}
+		_, err := tx.PersonByHandle(try)
+		if errors.Is(err, brevet.NotFound) {
+			return try, nil
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	return "", brevet.Errorf(brevet.Conflict, "no handle like %s is free", h)
+}
+
+// clean makes a provider's text fit for display: what it says is not ours to
+// refuse.
+func clean(s string) string {
+	s = brevet.Printable(strings.ToValidUTF8(s, "?"))
+	if len(s) > brevet.MaxName {
+		s = strings.ToValidUTF8(s[:brevet.MaxName], "")
+	}
+	return s
+}
+
+// Redeem exchanges the one-time code for a sign-in. The code works once,
+// whether or not verifier is the one behind its challenge. The token is
+// returned here and never again; it is kept as a hash.
+func (b *Broker) Redeem(ctx context.Context, one, verifier, addr string) (token string, _ brevet.Caller, err error) {
+	var c code
+	if err := b.takeLogin(ctx, "code", plainCode(one), &c); err != nil {
+		return "", brevet.Caller{}, err
+	}
+	if subtle.ConstantTimeCompare([]byte(challenge(verifier)), []byte(c.Challenge)) != 1 {
+		return "", brevet.Caller{}, brevet.Errorf(brevet.Denied, "this code belongs to another brevet login")
+	}
+	token = "brv_" + secret()
+	who, err := b.openSignIn(ctx, c, token, addr)
+	return token, who, err
+}
+
+func (b *Broker) openSignIn(ctx context.Context, c code, token, addr string) (brevet.Caller, error) {
+	s := brevet.SignIn{Hash: hash(token), Principal: c.Identity.Principal, Provider: c.Provider, Proof: instants(c.Identity.Proof),
+		Groups: c.Identity.Groups, Device: c.Device}
+	s.Groups.At = instant(s.Groups.At)
+	if c.Identity.Refresh != "" {
+		var err error
+		if s.Refresh, err = b.Seal("refresh token", []byte(c.Identity.Refresh)); err != nil {
+			return brevet.Caller{}, err
+		}
+	}
+	var who brevet.Caller
+	err := b.DB.Update(ctx, func(tx *store.Tx) error {
+		p, err := tx.PersonByPrincipal(s.Principal)
+		if err != nil {
+			return err
+		}
+		if err := provePerson(tx, p); err != nil {
+			return err
+		}
+		now := tx.Now()
+		s.ID, s.Person, s.Created, s.Used, s.Expires = brevet.NewID[brevet.SignInID](now), p.ID, now, now, now.Add(b.Absolute)
+		if s.Leaf, err = tx.Record(signInEvent(brevet.SignInOpened, s, p, addr)); err != nil {
+			return err
+		}
+		who = brevet.Caller{Person: p, SignIn: s, Addr: addr}
+		return tx.AddSignIn(s)
+	})
+	return who, err
+}
+
+// signInEvent states the facts on which authority rests.
+func signInEvent(k brevet.EventKind, s brevet.SignIn, p brevet.Person, addr string) brevet.Event {
+	data := map[string]string{"provider": s.Provider, "methods": strings.Join(s.Proof.Methods, " "), "groups": strings.Join(s.Groups.Names, " ")}
+	if !s.Proof.MFA.IsZero() {
+		data["mfa"] = s.Proof.MFA.Format(time.RFC3339)
+	}
+	if s.Device != "" {
+		data["device"] = s.Device
+	}
+	return brevet.Event{Kind: k, Actor: brevet.Actor{Person: p.ID, Handle: p.Handle, Addr: addr}, Person: p.ID, SignIn: s.ID,
+		Digest: signInDigest(s), Data: data}
+}
+
+func instants(p brevet.Proof) brevet.Proof {
+	p.AuthTime, p.MFA = instant(p.AuthTime), instant(p.MFA)
+	p.Methods = slices.Clone(p.Methods)
+	return p
+}
+
+// instant is brevet.Instant, and zero for zero.
+func instant(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return brevet.Instant(t)
+}

@@ -1,0 +1,97 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/store"
+)
+
+// sweepBatch bounds one transaction of a sweep.
+const sweepBatch = 100
+
+// Sweep compares what should be with what is: grants whose time is over are
+// closed, requests that nobody answered lapse, sessions that were intended
+// and never accounted for are in doubt. It acts on state, so a sweep that
+// never ran loses nothing: whether a grant gives access follows from its time.
+func (b *Broker) Sweep(ctx context.Context) error {
+	return errors.Join(b.sweepGrants(ctx), b.sweepRequests(ctx), b.sweepSessions(ctx))
+}
+
+func (b *Broker) sweepGrants(ctx context.Context) error {
+	return b.DB.Update(ctx, func(tx *store.Tx) error {
+		now := tx.Now()
+		over, err := tx.Grants(store.GrantFilter{States: []brevet.GrantState{brevet.Active, brevet.Scheduled}, Over: &now, Limit: sweepBatch})
+		if err != nil {
+			return err
+		}
+		for _, g := range over {
+			g, events, err := g.Expire(clock, now)
+			if err != nil {
+				continue // not over after all
+			}
+			if _, err := record(tx, events); err != nil {
+				return err
+			}
+			if err := tx.PutGrant(g); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (b *Broker) sweepRequests(ctx context.Context) error {
+	return b.DB.Update(ctx, func(tx *store.Tx) error {
+		now := tx.Now()
+		pending, err := tx.Requests(store.RequestFilter{State: brevet.Pending, Before: now.Add(-unanswered), Limit: sweepBatch})
+		if err != nil {
+			return err
+		}
+		for _, r := range pending {
+			if now.Before(r.Lapses) {
+				continue
+			}
+			r, events, err := r.Lapse("nobody decided in time", clock, now)
+			if err != nil {
+				continue
+			}
+			if _, err := record(tx, events); err != nil {
+				return err
+			}
+			if err := tx.PutRequest(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (b *Broker) sweepSessions(ctx context.Context) error {
+	return b.DB.Update(ctx, func(tx *store.Tx) error {
+		now := tx.Now()
+		lost, err := tx.Sessions(store.SessionFilter{States: []brevet.SessionState{brevet.Intended}, Limit: sweepBatch})
+		if err != nil {
+			return err
+		}
+		for _, s := range lost {
+			if now.Sub(s.Created) < 2*cloudPatience+10*time.Second { // still under way
+				continue
+			}
+			g, err := tx.Grant(s.Grant)
+			if err != nil {
+				return err
+			}
+			s, events := s.Doubt(g, clock, "the server stopped before the outcome was recorded", now)
+			if _, err := record(tx, events); err != nil {
+				return err
+			}
+			if err := tx.PutSession(s); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

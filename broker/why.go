@@ -1,0 +1,79 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/store"
+)
+
+// Why explains what stands between the caller and a target (law 10).
+type Why struct {
+	Target  string
+	Summary string
+	Allowed bool // a credential would be issued now
+	Unmet   []brevet.Unmet
+	Facts   []string
+	Next    string // the next command
+}
+
+// Why looks at everything that an issue looks at and changes nothing.
+func (b *Broker) Why(ctx context.Context, c brevet.Caller, target string) (Why, error) {
+	account, role, err := b.resolve(c, target)
+	if err != nil {
+		return Why{}, err
+	}
+	c, a := b.decide(ctx, c, account, role.Name, 0, "")
+	o := &order{caller: c, account: account, role: role, answer: a, target: brevet.Target{Account: account.Name, Role: role.Name}.String()}
+	w := Why{Target: o.target, Facts: a.Facts, Unmet: a.Unmet}
+	if !a.Allowed {
+		w.Summary = "you may not ask for " + o.target
+		if len(a.Unmet) > 0 {
+			w.Next = a.Unmet[0].Remedy
+		}
+		return w, nil
+	}
+	w.Facts = append(w.Facts, fmt.Sprintf("entitlement %s lets you ask for up to %s; approval: %s", a.Entitlement.Name, brevet.FormatDuration(a.Longest), a.Approval))
+	now := b.now()
+	mfa := stepUp(c, a.MFA, now, o.target)
+	if mfa != nil {
+		w.Unmet = append(w.Unmet, brevet.AsError(mfa).Unmet...)
+	} else {
+		w.Facts = append(w.Facts, fmt.Sprintf("your MFA counts: it is %s old and %s is allowed", brevet.FormatDuration(now.Sub(c.SignIn.Proof.MFA).Truncate(time.Second)), a.MFA))
+	}
+	err = b.DB.View(ctx, func(tx *store.Tx) error { return b.whyGrant(tx, o, &w, mfa, now) })
+	return w, err
+}
+
+// whyGrant adds what the grants and requests of the caller say.
+func (b *Broker) whyGrant(tx *store.Tx, o *order, w *Why, mfa error, now time.Time) error {
+	g, err := b.best(tx, o, now)
+	if err != nil {
+		return err
+	}
+	switch {
+	case g.ID != "":
+		o.grant = g
+		if err := b.prove(tx, o); err != nil {
+			w.Summary, w.Next = brevet.AsError(err).Message, brevet.AsError(err).Hint
+			w.Unmet = append(w.Unmet, brevet.Unmet{Condition: "a grant that matches the log and the catalog", Have: w.Summary, Remedy: w.Next})
+			return nil
+		}
+		w.Facts = append(w.Facts, fmt.Sprintf("grant %s gives access for another %s", g.ID, brevet.FormatDuration(g.Left(now).Truncate(time.Second))))
+	case b.opensOnUse(o) || b.waiting(tx, o, now):
+		w.Facts = append(w.Facts, "it opens by itself on first use")
+	default:
+		no := brevet.AsError(b.noGrant(tx, o, now))
+		w.Unmet = append(w.Unmet, brevet.Unmet{Condition: "a grant for " + o.target, Have: no.Message, Remedy: no.Hint})
+		w.Summary, w.Next = no.Message, no.Hint
+		return nil
+	}
+	if mfa != nil {
+		w.Summary, w.Next = brevet.AsError(mfa).Message, brevet.AsError(mfa).Hint
+		return nil
+	}
+	w.Allowed, w.Summary, w.Next = true, "you may use "+o.target+" now", "brevet exec "+o.target+" -- aws sts get-caller-identity"
+	return nil
+}
