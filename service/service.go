@@ -1,0 +1,217 @@
+// Package service is one running brevetd, put together from its Config:
+// store, keys, clouds, providers, broker, listener, and the loop that
+// reconciles what should be with what is. It sets every func field of the
+// rooms beneath, so that they never meet.
+package service
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/broker"
+	"github.com/brevet-access/brevet/catalog"
+	"github.com/brevet-access/brevet/cloud/aws"
+	"github.com/brevet-access/brevet/idp/oidc"
+	"github.com/brevet-access/brevet/server"
+	"github.com/brevet-access/brevet/signer"
+	"github.com/brevet-access/brevet/store"
+)
+
+// Options are what a caller may put in the place of the world: the sandbox
+// and tests do. The zero value is a real deployment.
+type Options struct {
+	Now      func() time.Time
+	Log      *slog.Logger
+	STS      func(region, partition string) string // where STS is; nil: AWS
+	SignIn   string                                // federation endpoint; "" AWS
+	Console  string                                // web console; "" AWS
+	Endpoint string                                // AWS endpoint that clients are told; "" AWS's own
+	Hosts    []string                              // further Host headers that are answered
+	Banner   string                                // shown on every page
+	HTTP     *http.Client                          // to providers; nil: a plain one
+}
+
+// Service is one running brevetd.
+type Service struct {
+	Broker *broker.Broker
+	Keys   *signer.Keys
+	DB     *store.DB
+
+	cfg     Config
+	opt     Options
+	handler http.Handler
+	metrics *metrics
+}
+
+// sweepEvery is how often what should be is compared with what is. Nothing
+// that gives access waits for it.
+const sweepEvery = 5 * time.Second
+
+// Open puts a server together: it opens keys and database, verifies the log
+// and proposes the catalog. Close must be called in the end.
+func Open(ctx context.Context, cfg Config, opt Options) (*Service, error) {
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := cfg.Check(); err != nil {
+		return nil, err
+	}
+	text, cat, err := readCatalog(cfg)
+	if err != nil {
+		return nil, err
+	}
+	s := &Service{cfg: cfg, opt: opt, metrics: newMetrics()}
+	if s.Keys, err = openKeys(cfg, opt, cat.Issuer); err != nil {
+		return nil, err
+	}
+	s.DB, err = store.Open(ctx, store.Config{URL: cfg.Database, Now: opt.Now, Host: cfg.host(), Signer: s.Keys.LogSigner(),
+		Verifier: s.Keys.LogVerifier(), HeadFile: filepath.Join(cfg.Keys, "log-head"), Log: opt.Log})
+	if err != nil {
+		return nil, err
+	}
+	s.Broker = s.newBroker()
+	if err := s.propose(ctx, "start", text); err != nil {
+		return nil, errors.Join(err, s.DB.Close())
+	}
+	s.handler = s.newHandler()
+	return s, nil
+}
+
+func openKeys(cfg Config, opt Options, issuer string) (*signer.Keys, error) {
+	root, err := signer.LoadRoot(cfg.RootKey, true)
+	if err != nil {
+		return nil, err
+	}
+	return signer.Open(signer.Config{Dir: cfg.Keys, Root: root, LogName: cfg.host(), Issuer: issuer, Now: opt.Now})
+}
+
+func readCatalog(cfg Config) ([]byte, *catalog.Catalog, error) {
+	text, err := os.ReadFile(cfg.Catalog)
+	if err != nil {
+		return nil, nil, brevet.Errorf(brevet.Invalid, "catalog: %s", err)
+	}
+	c, err := catalog.Parse(cfg.Catalog, text)
+	return text, c, err
+}
+
+func (s *Service) newBroker() *broker.Broker {
+	cloud := aws.New(aws.Config{Token: s.Keys.Token, STS: s.opt.STS, SignIn: s.opt.SignIn, Console: s.opt.Console, Issuer: s.cfg.URL, Now: s.opt.Now})
+	c := broker.Config{DB: s.DB, Clouds: map[string]brevet.Cloud{"aws": cloud}, Console: cloud.Console,
+		Seal: s.Keys.Seal, Unseal: s.Keys.Unseal, Endpoint: s.opt.Endpoint, LogKey: s.Keys.LogKey(),
+		Idle: s.cfg.idle, Absolute: s.cfg.absolute, Now: s.opt.Now, Log: s.opt.Log}
+	for _, p := range s.cfg.Providers {
+		c.Providers = append(c.Providers, s.provider(p))
+	}
+	return broker.New(c)
+}
+
+func (s *Service) provider(p Provider) broker.Provider {
+	c := oidc.Config{Name: p.Name, Issuer: p.Issuer, ClientID: p.ClientID, ClientSecret: p.ClientSecret, RedirectURL: s.cfg.URL + "/login/callback",
+		Scopes: p.Scopes, GroupsClaim: p.GroupsClaim, LoginClaim: p.LoginClaim, HTTP: s.opt.HTTP, Now: s.opt.Now}
+	c.MFA.AMR, c.MFA.ACR = p.MFA.AMR, p.MFA.ACR
+	o := oidc.New(c)
+	return broker.Provider{Name: p.Name, Issuer: p.Issuer, AuthURL: o.AuthURL, Exchange: o.Exchange, Refresh: o.Refresh}
+}
+
+// propose makes text the catalog in force.
+func (s *Service) propose(ctx context.Context, why string, text []byte) error {
+	a, err := s.Broker.Propose(ctx, brevet.Actor{System: why}, text)
+	if err != nil {
+		return err
+	}
+	s.opt.Log.InfoContext(ctx, "catalog in force; confirmation by a second person is off in this version", "version", a.Version, "changes", len(a.Changes))
+	return nil
+}
+
+// Reload proposes the catalog file again, as SIGHUP asks. A file that does
+// not pass its checks changes nothing.
+func (s *Service) Reload(ctx context.Context) error {
+	text, _, err := readCatalog(s.cfg)
+	if err != nil {
+		return err
+	}
+	return s.propose(ctx, "reload", text)
+}
+
+func (s *Service) newHandler() http.Handler {
+	api := server.New(server.Config{Broker: s.Broker, WhoIs: s.Broker.WhoIs, JWKS: s.Keys.JWKS, Discovery: s.Keys.Discovery,
+		URL: s.cfg.URL, Hosts: s.opt.Hosts, Proxies: s.cfg.proxies, Banner: s.opt.Banner, Log: s.opt.Log, Now: s.opt.Now, Observe: s.metrics.observe})
+	mux := http.NewServeMux()
+	mux.Handle("/", api)
+	mux.Handle("GET /metrics", s.metrics.handler(s.cfg.metricsFrom, s.DB))
+	return mux
+}
+
+// Handler returns what the server answers, for those who listen themselves.
+func (s *Service) Handler() http.Handler { return s.handler }
+
+// Serve answers on l and reconciles until ctx is over; then it lets requests
+// in flight finish, at most 20 s, and returns nil.
+func (s *Service) Serve(ctx context.Context, l net.Listener) error {
+	srv := &http.Server{Handler: s.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 90 * time.Second,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(s.opt.Log.Handler(), slog.LevelWarn),
+		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) }}
+	srv.RegisterOnShutdown(s.Broker.Drain)
+	if s.cfg.TLS.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(s.cfg.TLS.Cert, s.cfg.TLS.Key)
+		if err != nil {
+			return brevet.Errorf(brevet.Invalid, "tls: %s", err)
+		}
+		srv.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+		l = tls.NewListener(l, srv.TLSConfig)
+	}
+	var work sync.WaitGroup
+	loop, stop := context.WithCancel(context.WithoutCancel(ctx))
+	work.Go(func() { s.reconcile(loop) })
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Serve(l) }()
+	var err error
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+		err = srv.Shutdown(drain)
+		cancel()
+	}
+	stop()
+	work.Wait()
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+func (s *Service) reconcile(ctx context.Context) {
+	t := time.NewTicker(sweepEvery)
+	defer t.Stop()
+	for {
+		err := s.Broker.Sweep(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		s.metrics.swept(err)
+		if err != nil {
+			s.opt.Log.ErrorContext(ctx, "reconciliation failed; it is tried again", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}
+
+// Close closes the database.
+func (s *Service) Close() error { return s.DB.Close() }
