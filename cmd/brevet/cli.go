@@ -1,0 +1,218 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/api"
+	"github.com/brevet-access/brevet/client"
+	"github.com/brevet-access/brevet/keychain"
+)
+
+// sandbox is where `brevetd dev` listens.
+const sandbox = "http://127.0.0.1:8477"
+
+// patience is how long a command waits for an answer that no person has to
+// give.
+const patience = 30 * time.Second
+
+// opened is the home with its configuration and, once it is needed, the key
+// to it.
+type opened struct {
+	home   *keychain.Home
+	config keychain.Config
+	vault  *keychain.Vault
+	server string
+}
+
+// open finds the home and the server: --server, else $BREVET_URL, else that
+// of the last sign-in, else the sandbox.
+func (c *cli) open() (*opened, error) {
+	if c.opened != nil {
+		return c.opened, nil
+	}
+	dir := c.homeDir
+	if dir == "" {
+		var err error
+		if dir, err = keychain.DefaultDir(); err != nil {
+			return nil, err
+		}
+	}
+	o := &opened{home: keychain.At(dir)}
+	var err error
+	if o.config, err = o.home.Config(); err != nil {
+		return nil, err
+	}
+	o.server = o.config.Server
+	for _, given := range []string{os.Getenv("BREVET_URL"), c.url} {
+		if given != "" {
+			if o.server, err = client.ParseServer(given); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if o.server == "" {
+		o.server = sandbox
+	}
+	c.opened = o
+	return o, nil
+}
+
+// unlock opens the cache.
+func (o *opened) unlock() error {
+	if o.vault != nil {
+		return nil
+	}
+	v, err := o.home.Open(o.config.Keychain)
+	o.vault = v
+	return err
+}
+
+// session is a signed-in client.
+type session struct {
+	*opened
+	*client.Client
+	token keychain.Token
+	now   func() time.Time
+}
+
+// session returns the client for the chosen server, signed in there.
+func (c *cli) session() (*session, error) {
+	o, err := c.open()
+	if err != nil {
+		return nil, err
+	}
+	anonymous := brevet.Errorf(brevet.Unauthenticated, "not signed in at %s", o.server).WithHint("sign in: brevet login")
+	if err := o.unlock(); err != nil {
+		if brevet.KindOf(err) == brevet.Unauthenticated {
+			return nil, anonymous
+		}
+		return nil, err
+	}
+	token, ok := o.vault.Token(o.server)
+	if !ok {
+		return nil, anonymous
+	}
+	cl := client.New(o.server, token.Token, api.Version)
+	cl.Now = c.now
+	return &session{o, cl, token, c.now}, nil
+}
+
+// verb is the body of a command that talks to the server.
+type verb func(ctx context.Context, s *session, args []string) error
+
+// command returns a command that needs a sign-in. It has the patience of one
+// exchange with the server; what waits longer asks for its own.
+func (c *cli) command(use, short string, args cobra.PositionalArgs, run verb) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Short: short, Args: usage(args),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := c.session()
+			if err != nil {
+				return err
+			}
+			return run(cmd.Context(), s, args)
+		},
+	}
+}
+
+// brief bounds an exchange with the server in which no person takes part.
+func brief(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, patience)
+}
+
+// usage makes what is wrong with the arguments an error of kind Invalid.
+func usage(args cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, given []string) error {
+		if err := args(cmd, given); err != nil {
+			return misuse(cmd, err)
+		}
+		return nil
+	}
+}
+
+// misuse points to the help of the command that was called wrongly.
+func misuse(cmd *cobra.Command, err error) error {
+	return brevet.Errorf(brevet.Invalid, "%s", strings.TrimSuffix(strings.Split(err.Error(), "\n")[0], ".")).
+		WithHint("usage: %s", cmd.UseLine())
+}
+
+// exactly is cobra.ExactArgs with a message that names what is missing.
+func exactly(names ...string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, given []string) error {
+		switch {
+		case len(given) < len(names):
+			return fmt.Errorf("%s is missing", names[len(given)])
+		case len(given) > len(names):
+			return fmt.Errorf("%q is one argument too many", brevet.Printable(given[len(names)]))
+		}
+		return nil
+	}
+}
+
+// say writes a message for people to stderr.
+func (c *cli) say(format string, args ...any) { fmt.Fprintf(c.err, format+"\n", args...) }
+
+// tell writes a line of the answer to stdout. Text that came from elsewhere
+// is made harmless here: nothing but what is printable reaches a terminal.
+func (c *cli) tell(format string, args ...any) {
+	fmt.Fprintln(c.out, brevet.Printable(fmt.Sprintf(format, args...)))
+}
+
+// flagJSON gives a command the flag --json.
+func (c *cli) flagJSON(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().BoolVar(&c.json, "json", false, "print the answer as JSON")
+	return cmd
+}
+
+// print writes the answer: v as JSON where --json was given, else what text
+// writes.
+func (c *cli) print(v any, text func()) error {
+	if !c.json {
+		text()
+		return nil
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := c.out.Write(escape(b.Bytes()))
+	return err
+}
+
+// escape writes every character of a JSON text that could steer a terminal as
+// \uXXXX, which changes nothing of what it means.
+func escape(text []byte) []byte {
+	var out bytes.Buffer
+	for _, r := range string(text) {
+		if r == '\n' || brevet.Printable(string(r)) == string(r) {
+			out.WriteRune(r)
+			continue
+		}
+		if r >= 0x10000 {
+			r -= 0x10000
+			fmt.Fprintf(&out, `\u%04x\u%04x`, 0xd800+r>>10, 0xdc00+r&0x3ff)
+			continue
+		}
+		fmt.Fprintf(&out, `\u%04x`, r)
+	}
+	return out.Bytes()
+}
+
+// tellText writes a text of several lines to stdout, each made harmless.
+func (c *cli) tellText(text string) {
+	for line := range strings.Lines(text) {
+		c.tell("%s", strings.ReplaceAll(strings.TrimRight(line, "\r\n"), "\t", "    "))
+	}
+}

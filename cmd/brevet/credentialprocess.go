@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/api"
+)
+
+// processPatience bounds the exchange with the server: AWS tools wait for a
+// credential process, some of them for a minute at most.
+const processPatience = 10 * time.Second
+
+func (c *cli) credentialProcess() *cobra.Command {
+	var remaining string
+	var w want
+	cmd := &cobra.Command{
+		Use:   "credential-process TARGET",
+		Short: "Print a credential for AWS tools; brevet profiles sync sets it up",
+		Long: `Print a credential as AWS tools want it of a credential_process.
+
+It never prompts and never waits for a person. A failure is exactly one line,
+which names the next command, since the tools show it to their user.`,
+		Args: usage(exactly("TARGET")),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			target, err := wanted(args[0], remaining)
+			if err == nil {
+				target.uncached = w.uncached
+				err = c.processAnswer(cmd.Context(), target)
+			}
+			return c.oneLine(args[0], err)
+		},
+		ValidArgsFunction: c.completeTarget,
+	}
+	cmd.Flags().BoolVar(&w.uncached, "no-cache", false, "neither read nor write the cache")
+	cmd.Flags().StringVar(&remaining, "min-remaining", "", "refuse what lives shorter, as 45m")
+	return cmd
+}
+
+func (c *cli) processAnswer(ctx context.Context, w want) error {
+	s, err := c.session()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, lockLimit+processPatience)
+	defer cancel()
+	s.HTTP.Timeout = processPatience
+	k, _, err := s.credential(ctx, w)
+	if err != nil {
+		return err
+	}
+	return c.process(k)
+}
+
+// oneLine says what went wrong, and the next command, in one line.
+func (c *cli) oneLine(target string, err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	e, ok := errors.AsType[*brevet.Error](err)
+	if !ok {
+		e = brevet.Errorf(brevet.Internal, "%s", err)
+	}
+	c.say("brevet: %s; %s", brevet.Printable(clip(e.Message, 300)), brevet.Printable(next(target, e)))
+	return exitCode(api.ExitOf(e.Kind))
+}
+
+// next returns the command that helps: the server's hint where it names one.
+func next(target string, e *brevet.Error) string {
+	if strings.Contains(e.Hint, "brevet ") {
+		return clip(e.Hint, 200)
+	}
+	switch e.Kind {
+	case brevet.Unauthenticated:
+		return "run: brevet login"
+	case brevet.StepUp:
+		return "run: brevet login --mfa"
+	case brevet.NoGrant, brevet.Expired:
+		return "run: brevet request " + clip(target, 110) + " --reason \"…\""
+	case brevet.Unavailable:
+		return "try again, or run: brevet whoami"
+	case brevet.Invalid:
+		return "run: brevet ls"
+	}
+	return "run: brevet why " + clip(target, 110)
+}

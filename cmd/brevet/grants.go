@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/brevet-access/brevet/api"
+	"github.com/brevet-access/brevet/client"
+)
+
+func (c *cli) grants() *cobra.Command {
+	var all bool
+	l := client.List{Scope: "mine"}
+	cmd := c.command("grants", "List grants: your own, or everybody's", exactly(),
+		func(ctx context.Context, s *session, _ []string) error {
+			if all {
+				l.Scope = "all"
+			}
+			ctx, cancel := brief(ctx)
+			defer cancel()
+			list, err := s.Grants(ctx, l)
+			if err != nil {
+				return err
+			}
+			return c.print(list, func() { c.showGrants(s, list) })
+		})
+	cmd.Flags().BoolVar(&all, "all", false, "everybody's that you may see")
+	cmd.Flags().BoolVar(&l.Live, "live", false, "only those that give access now")
+	cmd.Flags().IntVar(&l.Limit, "limit", 0, "at most this many")
+	return c.flagJSON(cmd)
+}
+
+func (c *cli) showGrants(s *session, list []api.Grant) {
+	if len(list) == 0 {
+		c.say("None.")
+		return
+	}
+	now := s.now()
+	t := &table{head: []string{"GRANT", "WHO", "TARGET", "STATE", "ENDS"}, flex: 4}
+	for _, g := range list {
+		ends := at(g.End, now)
+		switch {
+		case g.Live:
+			ends = left(g.End, now) + ", " + ends
+		case !g.Closed.IsZero():
+			ends = at(g.Closed, now)
+		}
+		t.add(g.ID, g.Person, g.Target, g.State, ends)
+	}
+	t.print(c)
+}

@@ -1,0 +1,222 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/api"
+	"github.com/brevet-access/brevet/client"
+	"github.com/brevet-access/brevet/keychain"
+)
+
+// loginLimit is how long a person may take to sign in.
+const loginLimit = 5 * time.Minute
+
+// loginFlags is what brevet login was told.
+type loginFlags struct {
+	noBrowser, mfa, acceptLogKey bool
+	provider                     string
+}
+
+func (c *cli) login() *cobra.Command {
+	var f loginFlags
+	cmd := &cobra.Command{
+		Use:   "login [URL]",
+		Short: "Sign in at a server and remember it",
+		Long: `Sign in at a server and remember it.
+
+A browser opens; $BROWSER, where set, names the command that opens it. Over
+SSH, without a display or with --no-browser the URL is printed instead, and
+the page shows a one-time code to paste here.
+
+The token lies in the keychain of the operating system, or else in a sealed
+file; BREVET_KEYCHAIN=file or =os chooses.`,
+		Args: usage(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				c.url = args[0]
+			}
+			return c.signIn(cmd.Context(), f)
+		},
+	}
+	cmd.Flags().BoolVar(&f.noBrowser, "no-browser", false, "print the URL and read a one-time code")
+	cmd.Flags().BoolVar(&f.mfa, "mfa", false, "sign in anew even if the provider remembers you")
+	cmd.Flags().StringVar(&f.provider, "provider", "", "identity provider, where there are several")
+	cmd.Flags().BoolVar(&f.acceptLogKey, "accept-new-log-key", false, "trust the key that the server's log has now")
+	return c.flagJSON(cmd)
+}
+
+func (c *cli) signIn(ctx context.Context, f loginFlags) error {
+	o, err := c.open()
+	if err != nil {
+		return err
+	}
+	if err := c.prepare(o); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, loginLimit)
+	defer cancel()
+	proof := client.NewProof()
+	q := api.AuthorizeQuery{Challenge: proof.Challenge, State: random(), Provider: f.provider, Device: device()}
+	if f.mfa {
+		q.MaxAge = "0"
+	}
+	cl := c.anew(o.server)
+	code, err := c.code(ctx, cl, q, f.noBrowser)
+	if err != nil {
+		return err
+	}
+	token, err := cl.Login(ctx, code, proof.Verifier)
+	if err != nil {
+		return err
+	}
+	if err := c.remember(o, token, f.acceptLogKey); err != nil {
+		return err
+	}
+	return c.print(token.Whoami, func() { c.tell("%s", summary(token.Whoami)) })
+}
+
+// prepare makes sure that a token can be kept, before anybody signs in.
+func (c *cli) prepare(o *opened) error {
+	force := keychain.Kind(os.Getenv("BREVET_KEYCHAIN"))
+	if force != "" && force != keychain.OS && force != keychain.File {
+		return brevet.Errorf(brevet.Invalid, "BREVET_KEYCHAIN: %q is neither os nor file", brevet.Printable(string(force)))
+	}
+	kind, chosen, err := o.home.Prepare(force)
+	if err != nil {
+		return err
+	}
+	if chosen && kind == keychain.File {
+		c.say("No OS keychain is used: secrets lie sealed in %s, beside their key.", brevet.Printable(o.home.Dir()))
+	}
+	o.config.Keychain = kind
+	return o.unlock()
+}
+
+// remember keeps the token, and pins the key of the server's log. A key that
+// has changed is refused: a server that shows another log than before may
+// have been replaced.
+func (c *cli) remember(o *opened, token api.Token, accept bool) error {
+	pinned := o.config.Pin(o.server)
+	if pinned != "" && pinned != token.LogKey {
+		if !accept {
+			return brevet.Errorf(brevet.Conflict, "the log of %s is signed with another key than at the last sign-in", o.server).
+				WithUnmet(brevet.Unmet{Condition: "log key " + pinned, Have: "now " + token.LogKey, Remedy: "ask whoever runs the server whether the log was set up anew"}).
+				WithHint("if that is in order: brevet login --accept-new-log-key")
+		}
+		c.say("brevet: WARNING: the log of %s has a new key now; what was seen of the old log is forgotten.", o.server)
+		if err := o.home.PutHead(o.server, nil); err != nil {
+			return err
+		}
+	}
+	who := token.Whoami
+	err := o.vault.PutToken(o.server, keychain.Token{Token: token.Token, Person: who.Person, Handle: who.Handle, Expires: token.Expires})
+	if err != nil {
+		return err
+	}
+	return o.home.Edit(func(conf *keychain.Config) {
+		conf.Server = o.server
+		if token.LogKey != "" {
+			conf.SetPin(o.server, token.LogKey)
+		}
+	})
+}
+
+// summary says who signed in and how long the multi-factor proof is good:
+// "Signed in as engineer. MFA 3 s ago: good for 8 h, for Admin 1 h."
+func summary(w api.Whoami) string {
+	s := "Signed in as " + w.Handle + ". "
+	if w.MFA.IsZero() {
+		return s + "Without MFA: roles that demand it will ask for it."
+	}
+	return s + "MFA " + ago(w.MFA, w.Now) + goodFor(w) + "."
+}
+
+// goodFor lists the rungs, loosest first and unnamed, the tighter ones with
+// the roles that demand them.
+func goodFor(w api.Whoami) string {
+	var parts []string
+	for i := len(w.Rungs) - 1; i >= 0; i-- {
+		r := w.Rungs[i]
+		good := human(r.Until.Sub(w.Now))
+		if !r.Until.After(w.Now) {
+			good = "not any more"
+		}
+		switch {
+		case parts == nil && r.Until.After(w.Now):
+			parts = append(parts, "good for "+good)
+		case parts == nil:
+			parts = append(parts, "too old for "+strings.Join(r.Roles, ", "))
+		default:
+			parts = append(parts, fmt.Sprintf("for %s %s", strings.Join(r.Roles, ", "), good))
+		}
+	}
+	if parts == nil {
+		return ""
+	}
+	return ": " + strings.Join(parts, ", ")
+}
+
+// code lets a person sign in and returns the one-time code.
+func (c *cli) code(ctx context.Context, cl *client.Client, q api.AuthorizeQuery, noBrowser bool) (string, error) {
+	open := opener(noBrowser)
+	if open == nil {
+		return c.pasted(ctx, cl.AuthorizeURL(q))
+	}
+	return c.caught(ctx, cl, q, open)
+}
+
+// pasted prints the URL and reads the code that the page shows.
+func (c *cli) pasted(ctx context.Context, url string) (string, error) {
+	c.say("Open this URL in a browser, sign in, and paste the code that it shows:\n\n%s\n", url)
+	fmt.Fprint(c.err, "Code: ")
+	line := make(chan string, 1)
+	go func() {
+		text, _ := bufio.NewReader(io.LimitReader(c.in, 4096)).ReadString('\n')
+		line <- text
+	}()
+	select {
+	case text := <-line:
+		if !isTerminal(c.in) {
+			c.say("")
+		}
+		return client.ParseCode(text)
+	case <-ctx.Done():
+		return "", waited(ctx, "nobody pasted a code within %s", human(loginLimit))
+	}
+}
+
+// waited says what did not happen in time; an interruption stays one.
+func waited(ctx context.Context, format string, args ...any) error {
+	if ctx.Err() == context.Canceled {
+		return context.Canceled
+	}
+	return brevet.Errorf(brevet.Expired, format, args...).WithHint("brevet login starts a new sign-in")
+}
+
+// random returns 256 random bits, base64url.
+func random() string {
+	var raw [32]byte
+	rand.Read(raw[:]) // never fails
+	return base64.RawURLEncoding.EncodeToString(raw[:])
+}
+
+// device is what this machine is called.
+func device() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return ""
+	}
+	name = strings.ReplaceAll(brevet.Printable(name), "\uFFFD", "")
+	return name[:min(len(name), 100)]
+}

@@ -1,0 +1,96 @@
+// Command brevet asks for temporary cloud access and uses it.
+//
+// It is light on purpose: `brevet credential-process` runs at every call of
+// an AWS tool, so it links neither an AWS SDK nor a database, and when the
+// answer lies in the cache it is given before the command line is even built.
+//
+// Answers go to stdout, everything else to stderr. A failure is one sentence
+// and a hint, and its exit code comes from the one table of package api.
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/api"
+)
+
+// clock is the time; a test moves it.
+var clock = time.Now
+
+func main() {
+	c := &cli{in: os.Stdin, out: os.Stdout, err: os.Stderr, now: clock}
+	os.Exit(c.run(os.Args[1:]))
+}
+
+// cli is one run of the program.
+type cli struct {
+	in       io.Reader
+	out, err io.Writer
+	now      func() time.Time
+	homeDir  string // --home
+	url      string // --server
+	json     bool   // --json
+	started  bool   // the command line was understood
+	opened   *opened
+	release  func() // gives signals back to their default
+}
+
+// run carries out one command line and returns the exit code.
+func (c *cli) run(args []string) int {
+	if len(args) > 1 && args[0] == "credential-process" && c.fromCache(args[1:]) {
+		return 0
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	c.release = stop
+	root := c.root()
+	root.SetArgs(args)
+	return c.fail(root.ExecuteContext(ctx))
+}
+
+// exitCode is an error that says nothing: what there was to say was said.
+type exitCode int
+
+func (exitCode) Error() string { return "exit" }
+
+// interrupted is the exit code after Ctrl-C, as shells have it.
+const interrupted exitCode = 130
+
+// fail says what went wrong and returns the exit code of it.
+func (c *cli) fail(err error) int {
+	if err == nil {
+		return 0
+	}
+	if code, ok := errors.AsType[exitCode](err); ok {
+		return int(code)
+	}
+	if errors.Is(err, context.Canceled) {
+		return int(interrupted)
+	}
+	e, ok := errors.AsType[*brevet.Error](err)
+	if !ok && !c.started { // a flag is missing, or two exclude each other
+		e, ok = brevet.Errorf(brevet.Invalid, "%s", err).WithHint("brevet help shows how it goes"), true
+	}
+	if !ok {
+		c.say("brevet: %s", brevet.Printable(err.Error()))
+		return api.ExitOf(brevet.Internal)
+	}
+	c.say("brevet: %s", brevet.Printable(e.Message))
+	for _, u := range e.Unmet {
+		c.say("  needs: %s (%s)", brevet.Printable(u.Condition), brevet.Printable(u.Have))
+		if u.Remedy != "" {
+			c.say("         %s", brevet.Printable(u.Remedy))
+		}
+	}
+	if e.Hint != "" {
+		c.say("hint: %s", brevet.Printable(e.Hint))
+	}
+	return api.ExitOf(e.Kind)
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/api"
+)
+
+func (c *cli) request() *cobra.Command {
+	var in api.NewRequest
+	var wait bool
+	cmd := c.command("request TARGET --reason TEXT", "Ask for access", exactly("TARGET"),
+		func(ctx context.Context, s *session, args []string) error {
+			target, err := brevet.ParseTarget(args[0])
+			if err != nil {
+				return err
+			}
+			in.Target = target.String()
+			if err := checkAsk(&in); err != nil {
+				return err
+			}
+			r, err := c.ask(ctx, s, in, wait)
+			if err != nil {
+				return err
+			}
+			return c.print(r, func() { c.showAsked(s, r, wait) })
+		})
+	cmd.ValidArgsFunction = c.completeTarget
+	cmd.Flags().StringVar(&in.Duration, "for", "", "how long, as 1h")
+	cmd.Flags().StringVar(&in.Reason, "reason", "", "one line for the approver and the log")
+	cmd.Flags().StringVar(&in.Ticket, "ticket", "", "number of a ticket")
+	cmd.Flags().BoolVar(&wait, "wait", false, "wait for the decision")
+	return c.flagJSON(cmd)
+}
+
+// checkAsk refuses here what the server would refuse.
+func checkAsk(in *api.NewRequest) (err error) {
+	if in.Duration != "" {
+		if _, err := brevet.ParseDuration(in.Duration); err != nil {
+			return err
+		}
+	}
+	if in.Reason == "" {
+		return brevet.Errorf(brevet.Invalid, "a reason is needed").WithHint("say why: --reason \"restore db-7\"")
+	}
+	in.Reason, err = brevet.CleanText("reason", in.Reason, brevet.MaxReason)
+	return err
+}
+
+// ask sends the request and, with wait, stays until it is decided. A request
+// that was not approved in the end is an error.
+func (c *cli) ask(ctx context.Context, s *session, in api.NewRequest, wait bool) (api.Request, error) {
+	short, cancel := brief(ctx)
+	r, err := s.Ask(short, in)
+	cancel()
+	if err != nil || !wait || r.State != string(brevet.Pending) {
+		return r, err
+	}
+	return c.await(ctx, s, r)
+}
+
+// await stays with a pending request until it is decided. It rides out a
+// server that is away for a while: the request lives there.
+func (c *cli) await(ctx context.Context, s *session, r api.Request) (api.Request, error) {
+	fmt.Fprintf(c.err, "waiting for %s … ", brevet.Printable(r.WaitsFor))
+	misses := 0
+	for r.State == string(brevet.Pending) {
+		poll, cancel := context.WithTimeout(ctx, 2*patience)
+		next, err := s.Request(poll, r.ID, patience)
+		cancel()
+		switch {
+		case err == nil:
+			r, misses = next, 0
+		case brevet.KindOf(err) != brevet.Unavailable || misses == 20:
+			c.say("")
+			if ctx.Err() != nil {
+				c.say("It is still open: brevet requests shows it, brevet withdraw %s takes it back.", r.ID)
+			}
+			return r, err
+		default:
+			misses++
+			if err := pause(ctx, time.Duration(misses)*time.Second); err != nil {
+				return r, err
+			}
+		}
+	}
+	if r.State != string(brevet.Approved) {
+		c.say("")
+	}
+	return r, refused(r)
+}
+
+// pause waits for d or the end of ctx.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// refused returns why a request that was decided gives no access; nil if it
+// does.
+func refused(r api.Request) error {
+	switch brevet.RequestState(r.State) {
+	case brevet.Refused:
+		no := r.Decisions[max(0, len(r.Decisions)-1):]
+		if len(no) == 0 {
+			return brevet.Errorf(brevet.Denied, "request %s was denied", r.ID)
+		}
+		e := brevet.Errorf(brevet.Denied, "%s denied it", no[0].By)
+		if no[0].Comment != "" {
+			e.Message += ": " + no[0].Comment
+		}
+		return e.WithHint("brevet why %s shows what would help", r.Target)
+	case brevet.Lapsed:
+		return brevet.Errorf(brevet.Expired, "request %s lapsed unanswered", r.ID).WithHint("ask again with brevet request")
+	case brevet.Withdrawn:
+		return brevet.Errorf(brevet.Conflict, "request %s was withdrawn", r.ID)
+	}
+	return nil
+}
+
+// showAsked says what became of a request that was just made.
+func (c *cli) showAsked(s *session, r api.Request, waited bool) {
+	now := s.now()
+	switch {
+	case r.State == string(brevet.Pending):
+		c.tell("Asked. %s waits for %s, until %s at most.", r.ID, r.WaitsFor, at(r.Lapses, now))
+	case r.Grant == nil:
+		c.tell("Request %s is %s.", r.ID, r.State)
+	default:
+		how := "approved by policy"
+		if len(r.Decisions) > 0 && r.Decisions[len(r.Decisions)-1].By != "" && r.Approval != "automatic" {
+			how = "approved by " + r.Decisions[len(r.Decisions)-1].By
+		}
+		if waited && r.Decided.Sub(r.Created) >= time.Second {
+			how = "approved after " + human(r.Decided.Sub(r.Created))
+		}
+		if !waited {
+			how = sentence(how)
+			how = how[:len(how)-1]
+		}
+		c.tell("%s. %s", how, window(*r.Grant, now))
+	}
+}
+
+// window says when a grant gives access: "Ends 03:12."
+func window(g api.Grant, now time.Time) string {
+	switch {
+	case !g.End.IsZero():
+		return "Ends " + at(g.End, now) + "."
+	case !g.Start.IsZero():
+		return "Starts " + at(g.Start, now) + "."
+	}
+	return "Its clock starts at first use."
+}

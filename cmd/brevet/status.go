@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/brevet-access/brevet/api"
+)
+
+func (c *cli) status() *cobra.Command {
+	return c.flagJSON(c.command("status", "Show what is active, what waits, and what waits for you", exactly(),
+		func(ctx context.Context, s *session, _ []string) error {
+			ctx, cancel := brief(ctx)
+			defer cancel()
+			st, err := s.Status(ctx)
+			if err != nil {
+				return err
+			}
+			return c.print(st, func() { c.showStatus(s, st) })
+		}))
+}
+
+func (c *cli) showStatus(s *session, st api.Status) {
+	if len(st.Active)+len(st.Waiting)+len(st.Decide) == 0 {
+		c.tell("Nothing is active and nothing waits.")
+		return
+	}
+	now := s.now()
+	if len(st.Active) > 0 {
+		t := &table{head: []string{"ACTIVE", "LEFT", "ENDS", "GRANT"}}
+		for _, g := range st.Active {
+			if g.Live {
+				t.add(g.Target, left(g.End, now), at(g.End, now), g.ID)
+			} else {
+				t.add(g.Target, "not begun", at(g.Start, now), g.ID)
+			}
+		}
+		t.print(c)
+	}
+	if len(st.Waiting) > 0 {
+		t := &table{head: []string{"WAITING", "FOR", "UNTIL", "REQUEST"}, flex: 1}
+		for _, r := range st.Waiting {
+			t.add(r.Target, r.WaitsFor, at(r.Lapses, now), r.ID)
+		}
+		t.print(c)
+	}
+	if len(st.Decide) > 0 {
+		t := &table{head: []string{"FOR YOU TO DECIDE", "WHO", "REQUEST", "REASON"}, flex: 3}
+		for _, r := range st.Decide {
+			t.add(r.Target+" "+spoken(r.Duration), r.Person, r.ID, r.Reason)
+		}
+		t.print(c)
+		c.say("hint: brevet approve REQUEST, or brevet deny REQUEST")
+	}
+}

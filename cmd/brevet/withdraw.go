@@ -1,0 +1,26 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/brevet-access/brevet"
+)
+
+func (c *cli) withdraw() *cobra.Command {
+	return c.flagJSON(c.command("withdraw REQUEST", "Take your own request back", exactly("REQUEST"),
+		func(ctx context.Context, s *session, args []string) error {
+			id, err := brevet.ParseID[brevet.RequestID](args[0])
+			if err != nil {
+				return err
+			}
+			ctx, cancel := brief(ctx)
+			defer cancel()
+			r, err := s.Withdraw(ctx, string(id))
+			if err != nil {
+				return err
+			}
+			return c.print(r, func() { c.tell("Withdrawn: %s.", r.Target) })
+		}))
+}
