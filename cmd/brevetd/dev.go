@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/brevet-access/brevet/sandbox"
+)
+
+func devCommand() *cobra.Command {
+	var c sandbox.Config
+	cmd := &cobra.Command{
+		Use:   "dev",
+		Short: "start the sandbox: a whole world on loopback",
+		Long: `Dev starts a broker, an identity provider with MFA and a simulated AWS, all on
+127.0.0.1, with people to sign in as and two accounts to enter. Everything is
+kept in one folder, so the world is the same after a restart; delete the
+folder to begin anew. It is for trying things out and for tests, never for
+real access: its people and passwords are shown to whoever asks.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return dev(cmd.Context(), c, cmd.OutOrStdout()) },
+	}
+	cmd.Flags().StringVar(&c.Dir, "dir", ".brevet", "the `FOLDER` that holds the world")
+	cmd.Flags().StringVar(&c.Catalog, "catalog", "", "another catalog `FILE` than the sandbox's own; missing ids and audiences are made up in a copy")
+	cmd.Flags().IntVar(&c.Port, "port", 8477, "the first of three ports: broker, sign-in, AWS")
+	return cmd
+}
+
+func dev(ctx context.Context, c sandbox.Config, stdout io.Writer) error {
+	w, err := sandbox.Open(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	return w.Serve(ctx, func() {
+		fmt.Fprintf(stdout, "brevet is ready   %s     sign-in %s     AWS (simulated) %s\n", w.Facts.URL, w.Facts.SignIn, w.Facts.AWS)
+		var people []string
+		for _, p := range w.Facts.People {
+			people = append(people, p.Username)
+		}
+		fmt.Fprintf(stdout, "people   %-52s passwords on the sign-in page\n", strings.Join(people, "   "))
+		var accounts []string
+		for _, a := range w.Facts.Accounts {
+			accounts = append(accounts, a.Name+" "+a.ID)
+		}
+		fmt.Fprintf(stdout, "accounts %s       state in %s, Ctrl-C ends it\n", strings.Join(accounts, "   "), w.Dir)
+	})
+}

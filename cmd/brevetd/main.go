@@ -1,0 +1,63 @@
+// Command brevetd is the server: the sandbox for trying brevet out, the real
+// deployment, and the checks that go with it.
+//
+//	brevetd dev                      a whole world on loopback
+//	brevetd serve --config FILE      a real deployment
+//	brevetd check CATALOG            is this catalog sound?
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/api"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run carries out one command line and returns its exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := &cobra.Command{Use: "brevetd", Short: "the brevet server", Version: api.Version, SilenceErrors: true, SilenceUsage: true}
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		return brevet.Errorf(brevet.Invalid, "%s", err).WithHint("brevetd help lists commands and flags")
+	})
+	root.AddCommand(devCommand(), serveCommand(), checkCommand())
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	var e *brevet.Error
+	if !errors.As(err, &e) {
+		e = brevet.Errorf(brevet.Invalid, "%s", err)
+	}
+	for i, line := range strings.Split(e.Message, "\n") {
+		if i > 0 {
+			line = "  " + line
+		}
+		fmt.Fprintln(stderr, "brevetd: "+line)
+	}
+	if e.Kind == brevet.Internal && e.Cause != nil { // the operator is the one to see it
+		fmt.Fprintln(stderr, "cause: "+brevet.Printable(e.Cause.Error()))
+	}
+	if e.Hint != "" {
+		fmt.Fprintln(stderr, "hint: "+e.Hint)
+	}
+	return api.ExitOf(e.Kind)
+}
