@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Runs every test with the race detector, shows one line a package and the
+# full output of what failed, and counts what was skipped, by name.
+set -u
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+go test -race -timeout 15m -v "$@" ./... >"$log" 2>&1
+status=$?
+grep -E '^(ok|FAIL|panic:|---? FAIL|\?)[[:space:]]' "$log" | grep -v 'no test files'
+if [ $status -ne 0 ]; then
+  echo "== output of what failed"
+  grep -vE '^(=== (RUN|PAUSE|CONT|NAME)|[[:space:]]*--- (PASS|SKIP)|PASS$|ok[[:space:]])' "$log" | tail -n 400
+fi
+skipped=$(grep -cE '^[[:space:]]*--- SKIP' "$log")
+if [ "$skipped" -gt 0 ]; then
+  echo "== SKIPPED: $skipped"
+  grep -E '^[[:space:]]*--- SKIP|SKIPPED: ' "$log" | sed 's/^[[:space:]]*/  /'
+fi
+passed=$(grep -cE '^[[:space:]]*--- PASS' "$log")
+failed=$(grep -cE '^[[:space:]]*--- FAIL' "$log")
+echo "$passed passed, $failed failed, $skipped skipped"
+exit $status
