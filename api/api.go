@@ -18,9 +18,11 @@ const Version = "0.1.0"
 
 // Headers of the API.
 const (
-	// IdempotencyKey names one intent of a client. A POST that is sent again
-	// with the same key is answered with the first answer; with another body
-	// it is a conflict.
+	// IdempotencyKey names one intent of a client, on any POST. What changes
+	// state is done once for a key: sent again, it is answered with what became
+	// of it; with another body it is a conflict. Sign-in codes work once by
+	// themselves, logging out and applying a catalog twice change nothing, and
+	// a credential asked for twice is two sessions on record.
 	IdempotencyKey = "Idempotency-Key"
 	// ClientVersion is what a client says about itself.
 	ClientVersion = "Brevet-Client"
@@ -47,7 +49,7 @@ const (
 	RouteCredential = "POST /v1/credentials"            // CredentialRequest -> Credential
 	RouteConsole    = "POST /v1/console"                // ConsoleRequest -> Console
 	RouteCheckpoint = "GET /v1/audit/checkpoint"        // -> Checkpoint
-	RouteEntries    = "GET /v1/audit/entries"           // ?from=&limit=&size=&customer= -> Entries
+	RouteEntries    = "GET /v1/audit/entries"           // ?from=&limit=&size= -> Entries
 	RouteProof      = "GET /v1/audit/consistency"       // ?from=&to= -> Consistency
 	RouteCatalog    = "GET /v1/catalog"                 // -> Catalog
 	RouteApply      = "POST /v1/catalog"                // Apply -> Applied

@@ -155,7 +155,8 @@ func (b *Broker) takeLogin(ctx context.Context, kind, key string, v any) error {
 
 // FinishLogin takes the browser's return from the provider: state and code as
 // they came, iss where the provider sent it (RFC 9207), and providerError
-// where it said no. The person is created on first sight.
+// where it said no. The person is created on first sight. Where it fails after
+// the browser was recognised, the answer says where the client waits.
 func (b *Broker) FinishLogin(ctx context.Context, state, cookie, authCode, iss, providerError, addr string) (LoginDone, error) {
 	var l login
 	if err := b.takeLogin(ctx, "state", state, &l); err != nil {
@@ -165,30 +166,32 @@ func (b *Broker) FinishLogin(ctx context.Context, state, cookie, authCode, iss, 
 	if subtle.ConstantTimeCompare(sum[:], l.Cookie[:]) != 1 {
 		return LoginDone{}, brevet.Errorf(brevet.Denied, "this sign-in was begun in another browser").WithHint("brevet login starts a new one")
 	}
+	waits := LoginDone{RedirectURI: l.RedirectURI, State: l.State, Device: l.Device}
 	p, err := b.provider(l.Provider)
 	if err != nil {
-		return LoginDone{}, err
+		return waits, err
 	}
 	if iss != "" && iss != p.Issuer {
-		return LoginDone{}, brevet.Errorf(brevet.Denied, "the answer came from another provider than was asked")
+		return waits, brevet.Errorf(brevet.Denied, "the answer came from another provider than was asked")
 	}
 	if providerError != "" {
-		return LoginDone{}, b.signInFailed(ctx, p, addr, brevet.Errorf(brevet.Denied, "the provider said: %s", brevet.Printable(providerError)))
+		return waits, b.signInFailed(ctx, p, addr, brevet.Errorf(brevet.Denied, "the provider said: %s", brevet.Printable(providerError)))
 	}
 	id, err := p.Exchange(ctx, authCode, l.Verifier, l.Nonce, l.MaxAge)
 	if err != nil {
-		return LoginDone{}, b.signInFailed(ctx, p, addr, err)
+		return waits, b.signInFailed(ctx, p, addr, err)
 	}
 	person, err := b.meet(ctx, id, addr)
 	if err != nil {
-		return LoginDone{}, err
+		return waits, err
 	}
 	one := oneTimeCode()
 	c := code{Challenge: l.Challenge, Provider: p.Name, Device: l.Device, Identity: id}
 	if err := b.putLogin(ctx, "code", plainCode(one), c, codeLife); err != nil {
-		return LoginDone{}, err
+		return waits, err
 	}
-	return LoginDone{RedirectURI: l.RedirectURI, State: l.State, Code: one, Handle: person.Handle, Device: l.Device}, nil
+	waits.Code, waits.Handle = one, person.Handle
+	return waits, nil
 }
 
 func (b *Broker) signInFailed(ctx context.Context, p Provider, addr string, no error) error {

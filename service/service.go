@@ -148,10 +148,14 @@ func (s *Service) Reload(ctx context.Context) error {
 func (s *Service) newHandler() http.Handler {
 	api := server.New(server.Config{Broker: s.Broker, WhoIs: s.Broker.WhoIs, JWKS: s.Keys.JWKS, Discovery: s.Keys.Discovery,
 		URL: s.cfg.URL, Hosts: s.opt.Hosts, Proxies: s.cfg.proxies, Banner: s.opt.Banner, Log: s.opt.Log, Now: s.opt.Now, Observe: s.metrics.observe})
-	mux := http.NewServeMux()
-	mux.Handle("/", api)
-	mux.Handle("GET /metrics", s.metrics.handler(s.cfg.metricsFrom, s.DB))
-	return mux
+	metrics := s.metrics.handler(s.cfg.metricsFrom, s.DB)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/metrics" {
+			metrics.ServeHTTP(w, r)
+			return
+		}
+		api.ServeHTTP(w, r)
+	})
 }
 
 // Handler returns what the server answers, for those who listen themselves.

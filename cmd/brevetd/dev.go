@@ -22,20 +22,22 @@ kept in one folder, so the world is the same after a restart; delete the
 folder to begin anew. It is for trying things out and for tests, never for
 real access: its people and passwords are shown to whoever asks.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return dev(cmd.Context(), c, cmd.OutOrStdout()) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return dev(cmd.Context(), c, cmd.OutOrStdout(), cmd.ErrOrStderr()) },
 	}
 	cmd.Flags().StringVar(&c.Dir, "dir", ".brevet", "the `FOLDER` that holds the world")
 	cmd.Flags().StringVar(&c.Catalog, "catalog", "", "another catalog `FILE` than the sandbox's own; missing ids and audiences are made up in a copy")
-	cmd.Flags().IntVar(&c.Port, "port", 8477, "the first of three ports: broker, sign-in, AWS")
+	cmd.Flags().StringVar(&c.DB, "database", "", "keep rows and log in the PostgreSQL database at `URL` (default: SQLite in the folder)")
+	cmd.Flags().IntVar(&c.Port, "port", 8477, "the first of three ports: broker, sign-in, AWS; 0 takes free ones")
 	return cmd
 }
 
-func dev(ctx context.Context, c sandbox.Config, stdout io.Writer) error {
+func dev(ctx context.Context, c sandbox.Config, stdout, stderr io.Writer) error {
 	w, err := sandbox.Open(ctx, c)
 	if err != nil {
 		return err
 	}
 	defer w.Close()
+	fmt.Fprintln(stderr, "note: in this version a change of the catalog takes effect without a second person")
 	return w.Serve(ctx, func() {
 		fmt.Fprintf(stdout, "brevet is ready   %s     sign-in %s     AWS (simulated) %s\n", w.Facts.URL, w.Facts.SignIn, w.Facts.AWS)
 		var people []string

@@ -16,10 +16,19 @@ import (
 
 	"github.com/brevet-access/brevet/brevettest"
 	"github.com/brevet-access/brevet/sandbox"
+	"github.com/brevet-access/brevet/store/pgtest"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"brevetd": main, "browser": browser})
+	testscript.Main(stopping{m}, map[string]func(){"brevetd": main, "browser": browser})
+}
+
+// stopping ends the PostgreSQL server after the tests.
+type stopping struct{ m *testing.M }
+
+func (s stopping) Run() int {
+	defer pgtest.Stop()
+	return s.m.Run()
 }
 
 // buildBrevet builds the program that people run, once for all scripts, and

@@ -33,12 +33,18 @@ import (
 // Main runs a package's tests and then stops the server, if one was started.
 func Main(m *testing.M) {
 	code := m.Run()
+	Stop()
+	os.Exit(code)
+}
+
+// Stop ends the server, for test binaries that have a Main of another kind.
+func Stop() {
 	mu.Lock()
 	defer mu.Unlock()
 	if running != nil {
 		running.stop()
+		running = nil
 	}
-	os.Exit(code)
 }
 
 // New returns the URL of a fresh, empty database on the test binary's server,

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/api"
+	"github.com/brevet-access/brevet/brevettest"
+	"github.com/brevet-access/brevet/client"
+	"github.com/brevet-access/brevet/sandbox"
+	"github.com/brevet-access/brevet/store/pgtest"
+)
+
+// TestKill kills brevetd -9 amid approving and issuing, again and again, and
+// then asks the log: nothing that was acknowledged is lost, no credential left
+// without its record, nothing was decided twice, and what was under way is
+// accounted for.
+func TestKill(t *testing.T) {
+	kills := 20
+	if testing.Short() {
+		kills = 3
+	}
+	if os.Getenv("BREVET_SOAK") != "" {
+		kills = 200
+	}
+	t.Run("sqlite", func(t *testing.T) { killMany(t, "", kills) })
+	t.Run("postgres", func(t *testing.T) { killMany(t, pgtest.New(t), kills) })
+}
+
+// seen is what clients were told.
+type seen struct {
+	mu        sync.Mutex
+	approved  map[string]bool // requests whose approval was acknowledged
+	issued    map[string]bool // access keys that left
+	requested map[string]bool
+}
+
+func killMany(t *testing.T, database string, kills int) {
+	dir := t.TempDir()
+	facts, stop := startDev(t, dir, database, 0)
+	port := facts.URL[strings.LastIndexByte(facts.URL, ':')+1:]
+	w := &brevettest.World{World: &sandbox.World{Facts: facts}}
+	tokens := map[string]string{}
+	for _, who := range []string{"engineer", "lead", "security"} {
+		_, token := w.Login(t, who)
+		tokens[who] = token.Token
+	}
+	got := &seen{approved: map[string]bool{}, issued: map[string]bool{}, requested: map[string]bool{}}
+	rng := rand.New(rand.NewPCG(7, uint64(kills)))
+	for range kills {
+		ctx, cancel := context.WithCancel(t.Context())
+		var work sync.WaitGroup
+		for i := range 4 {
+			work.Go(func() { got.hammer(ctx, facts, tokens, i) })
+		}
+		// How far the work has come decides, not the clock: a random number of
+		// acknowledgements, then the kill.
+		got.await(t, got.count()+3+rng.IntN(40))
+		stop()
+		cancel()
+		work.Wait()
+		facts, stop = startDev(t, dir, database, atoi(port))
+	}
+	got.check(t, client.New(facts.URL, tokens["security"], api.Version))
+	t.Logf("%d kills: %d requests, %d approvals and %d credentials acknowledged, all on record", kills, len(got.requested), len(got.approved), len(got.issued))
+}
+
+// startDev runs brevetd dev as a process; stop kills it.
+func startDev(t *testing.T, dir, database string, port int) (facts sandbox.Facts, stop func()) {
+	t.Helper()
+	args := []string{"dev", "--dir", dir, "--port", fmt.Sprint(port)}
+	if database != "" {
+		args = append(args, "--database", database)
+	}
+	cmd := exec.Command("brevetd", args...)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	if !lines.Scan() {
+		cmd.Wait()
+		t.Fatalf("brevetd did not start: %s", stderr.String())
+	}
+	go func() {
+		for lines.Scan() {
+		}
+	}()
+	once := sync.OnceFunc(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	t.Cleanup(once)
+	text, err := os.ReadFile(filepath.Join(dir, "dev.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &facts); err != nil {
+		t.Fatal(err)
+	}
+	return facts, once
+}
+
+// hammer asks, approves and issues until ctx is over, and notes what was
+// acknowledged.
+func (s *seen) hammer(ctx context.Context, facts sandbox.Facts, tokens map[string]string, n int) {
+	engineer, lead := client.New(facts.URL, tokens["engineer"], api.Version), client.New(facts.URL, tokens["lead"], api.Version)
+	targets := []string{"acme-prod/SRE", "acme-prod/Data", "acme-prod/DevOps", "acme-prod/Security"}
+	for ctx.Err() == nil {
+		r, err := engineer.Ask(ctx, api.NewRequest{Target: targets[n], Duration: "1h", Reason: "kill test"})
+		if err != nil {
+			continue
+		}
+		s.note(s.requested, r.ID)
+		if _, err := lead.Decide(ctx, r.ID, api.Decide{Approve: true}); err != nil {
+			continue
+		}
+		s.note(s.approved, r.ID)
+		c, err := engineer.Credential(ctx, api.CredentialRequest{Target: targets[n]})
+		if err != nil {
+			continue
+		}
+		s.note(s.issued, c.AccessKeyID)
+	}
+}
+
+func (s *seen) note(m map[string]bool, id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m[id] = true
+}
+
+func (s *seen) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.requested) + len(s.approved) + len(s.issued)
+}
+
+// await waits until so much was acknowledged; it gives up after a minute.
+func (s *seen) await(t *testing.T, n int) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for range 60000 {
+		if s.count() >= n {
+			return
+		}
+		<-tick.C
+	}
+	t.Fatal("nothing is acknowledged any more")
+}
+
+// check replays the log.
+func (s *seen) check(t *testing.T, security *client.Client) {
+	t.Helper()
+	created, approved, issued := map[string]bool{}, map[string]int{}, map[string]bool{}
+	intended := map[string]string{} // session -> what became of it
+	for from, size := int64(0), int64(-1); from != size; {
+		page, err := security.Entries(t.Context(), from, 0, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range page.Entries {
+			var ev brevet.Event
+			if err := json.Unmarshal([]byte(e.Details), &ev); err != nil {
+				t.Fatalf("entry %d: %v", e.Index, err)
+			}
+			switch ev.Kind {
+			case brevet.RequestCreated:
+				created[string(ev.Request)] = true
+			case brevet.RequestApproved:
+				approved[string(ev.Request)]++
+			case brevet.SessionIntended:
+				intended[string(ev.Session)] = "intended"
+			case brevet.SessionIssued:
+				issued[ev.Data["access_key"]] = true
+				intended[string(ev.Session)] = "issued"
+			case brevet.SessionInDoubt, brevet.SessionEnded:
+				intended[string(ev.Session)] = string(ev.Kind)
+			}
+		}
+		from, size = page.Next, page.Size
+	}
+	for id := range s.requested {
+		if !created[id] {
+			t.Errorf("request %s was acknowledged and is not on record", id)
+		}
+	}
+	for id := range s.approved {
+		if approved[id] == 0 {
+			t.Errorf("approval of %s was acknowledged and is not on record", id)
+		}
+	}
+	for id, n := range approved {
+		if n > 1 {
+			t.Errorf("request %s was approved %d times", id, n)
+		}
+	}
+	for key := range s.issued {
+		if !issued[key] {
+			t.Errorf("credential %s left and is not on record", key)
+		}
+	}
+	lost := 0
+	for _, state := range intended {
+		if state == "intended" {
+			lost++
+		}
+	}
+	t.Logf("%d sessions were under way when brevetd died; they count as live until they are in doubt", lost)
+}
+
+func atoi(s string) (n int) {
+	fmt.Sscan(s, &n)
+	return n
+}
