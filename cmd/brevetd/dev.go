@@ -22,7 +22,9 @@ kept in one folder, so the world is the same after a restart; delete the
 folder to begin anew. It is for trying things out and for tests, never for
 real access: its people and passwords are shown to whoever asks.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return dev(cmd.Context(), c, cmd.OutOrStdout(), cmd.ErrOrStderr()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return dev(cmd.Context(), c, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
 	}
 	cmd.Flags().StringVar(&c.Dir, "dir", ".brevet", "the `FOLDER` that holds the world")
 	cmd.Flags().StringVar(&c.Catalog, "catalog", "", "another catalog `FILE` than the sandbox's own; missing ids and audiences are made up in a copy")
