@@ -34,8 +34,8 @@ import (
 	"github.com/brevet-access/brevet/store"
 )
 
-// Config is what a Broker works with. Everything but Idle, Absolute, Endpoint
-// and Log is required; every field that is a function is set by package
+// Config is what a Broker works with. Everything but Ensure, Idle, Absolute,
+// Endpoint and Log is required; every field that is a function is set by package
 // service.
 type Config struct {
 	DB        *store.DB
@@ -44,10 +44,11 @@ type Config struct {
 	Providers []Provider
 	Seal      func(label string, plain []byte) ([]byte, error)
 	Unseal    func(label string, sealed []byte) ([]byte, error)
-	Endpoint  string        // AWS endpoint that clients are told; "" = AWS's own
-	LogKey    string        // verifier key of the log, pinned by clients
-	Idle      time.Duration // longest pause between two uses of a sign-in; default 8 h
-	Absolute  time.Duration // longest life of a sign-in; default 8 h
+	Ensure    func(brevet.CustomerID) error // makes a customer's keys, if it has none; nil: nothing to make
+	Endpoint  string                        // AWS endpoint that clients are told; "" = AWS's own
+	LogKey    string                        // verifier key of the log, pinned by clients
+	Idle      time.Duration                 // longest pause between two uses of a sign-in; default 8 h
+	Absolute  time.Duration                 // longest life of a sign-in; default 8 h
 	Now       func() time.Time
 	Log       *slog.Logger
 }

@@ -27,6 +27,14 @@ func (b *Broker) Propose(ctx context.Context, by brevet.Actor, text []byte) (App
 	if err != nil {
 		return Applied{}, err
 	}
+	for _, c := range next.Customers { // its stack registers the issuer before the first token
+		if b.Ensure == nil {
+			break
+		}
+		if err := b.Ensure(c.ID); err != nil {
+			return Applied{}, err
+		}
+	}
 	var out Applied
 	err = b.DB.Update(ctx, func(tx *store.Tx) error {
 		out = Applied{Rules: true}

@@ -154,6 +154,9 @@ func (a *AWS) answer(c *call) (any, *fault) {
 		}
 		return a.assumeWithWebIdentity(c)
 	}
+	if c.action == "AssumeRoleWithSAML" && c.on == wireQuery {
+		return nil, faultf(notSimulated, "The brevet sandbox does not simulate sts:AssumeRoleWithSAML.")
+	}
 	if f := a.authenticate(c); f != nil {
 		return nil, f
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -13,7 +12,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 	"github.com/aws/smithy-go"
 	"github.com/go-jose/go-jose/v4"
 
@@ -309,6 +308,24 @@ func TestRoleChaining(t *testing.T) {
 	if aws.ToString(got.SourceIdentity) != "engineer" || *got.AssumedRoleUser.Arn != "arn:aws:sts::444455556666:assumed-role/brevet-SRE/chained" {
 		t.Errorf("answer: %+v", got)
 	}
+	tagged, err := admin.AssumeRole(t.Context(), input(func(in *sts.AssumeRoleInput) {
+		in.Tags, in.TransitiveTagKeys = []types.Tag{{Key: aws.String("team"), Value: aws.String("a b")}}, []string{"team"}
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var chained assumed
+	k := tagged.Credentials
+	chained.Result.Credentials.AccessKeyId, chained.Result.Credentials.SecretAccessKey, chained.Result.Credentials.SessionToken = *k.AccessKeyId, *k.SecretAccessKey, *k.SessionToken
+	c.roles[2].Inline = json.RawMessage(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["iam:ListUsers","cloudtrail:LookupEvents"],"Resource":"*","Condition":{"StringEquals":
+		{"aws:PrincipalTag/brevet-grant":"` + grantTag + `","aws:PrincipalTag/team":"a b","aws:SourceIdentity":"engineer"},"Null":{"aws:PrincipalTag/brevet-role":"true"}}}]}`)
+	if status, body := c.query(chained, "iam ListUsers"); status != 200 {
+		t.Errorf("inherited tags: %d\n%s", status, body)
+	}
+	records, raw := c.lookup(chained, "{}") // in the account of the role
+	if len(records) != 3 || records[1]["eventName"] != "AssumeRole" || records[1]["userIdentity"].(map[string]any)["type"] != "AWSAccount" {
+		t.Errorf("trail: %s", raw)
+	}
 	tests := map[string]struct {
 		by   *sts.Client
 		edit func(*sts.AssumeRoleInput)
@@ -318,9 +335,19 @@ func TestRoleChaining(t *testing.T) {
 		"wrong external id":       {admin, func(in *sts.AssumeRoleInput) { in.ExternalId = aws.String("cust-other") }, "AccessDenied"},
 		"over an hour":            {admin, func(in *sts.AssumeRoleInput) { in.DurationSeconds = aws.Int32(3601) }, "ValidationError"},
 		"another source identity": {admin, func(in *sts.AssumeRoleInput) { in.SourceIdentity = aws.String("lead") }, "AccessDenied"},
-		"caller may not":          {readOnly, nil, "AccessDenied"},
-		"trusts only the issuer":  {admin, func(in *sts.AssumeRoleInput) { in.RoleArn = aws.String(c.accounts[0].RoleARN("SRE")) }, "AccessDenied"},
-		"no such role":            {admin, func(in *sts.AssumeRoleInput) { in.RoleArn = aws.String(c.accounts[1].RoleARN("Nothing")) }, "AccessDenied"},
+		"an inherited tag anew": {admin, func(in *sts.AssumeRoleInput) {
+			in.Tags = []types.Tag{{Key: aws.String("brevet-grant"), Value: aws.String("gr_x")}}
+		}, "ValidationError"},
+		"a tag key of AWS's": {admin, func(in *sts.AssumeRoleInput) {
+			in.Tags = []types.Tag{{Key: aws.String("aws:x"), Value: aws.String("y")}}
+		}, "ValidationError"},
+		"a tag twice": {admin, func(in *sts.AssumeRoleInput) {
+			in.Tags = []types.Tag{{Key: aws.String("a"), Value: aws.String("y")}, {Key: aws.String("A"), Value: aws.String("y")}}
+		}, "ValidationError"},
+		"transitive without tag": {admin, func(in *sts.AssumeRoleInput) { in.TransitiveTagKeys = []string{"team"} }, "ValidationError"},
+		"caller may not":         {readOnly, nil, "AccessDenied"},
+		"trusts only the issuer": {admin, func(in *sts.AssumeRoleInput) { in.RoleArn = aws.String(c.accounts[0].RoleARN("SRE")) }, "AccessDenied"},
+		"no such role":           {admin, func(in *sts.AssumeRoleInput) { in.RoleArn = aws.String(c.accounts[1].RoleARN("Nothing")) }, "AccessDenied"},
 	}
 	for name, tt := range tests {
 		if _, err := tt.by.AssumeRole(t.Context(), input(tt.edit)); codeOf(err) != tt.code {

@@ -50,7 +50,6 @@ var (
 	expiredToken        = faultKind{"ExpiredToken", 403, "ExpiredTokenException", "ExpiredToken", 400}
 	accessDenied        = faultKind{"AccessDenied", 403, "AccessDeniedException", "AccessDenied", 0}
 	validationError     = faultKind{"ValidationError", 400, "ValidationException", "InvalidArgument", 0}
-	invalidInput        = faultKind{"InvalidInput", 400, "InvalidParameterException", "InvalidArgument", 0}
 	notSimulated        = faultKind{"InvalidAction", 400, "UnknownOperationException", "NotImplemented", 501}
 	noSuchEntity        = faultKind{"NoSuchEntity", 404, "ResourceNotFoundException", "NoSuchKey", 0}
 	malformedPolicy     = faultKind{"MalformedPolicyDocument", 400, "ValidationException", "InvalidArgument", 0}

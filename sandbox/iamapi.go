@@ -57,7 +57,7 @@ func listRoles(a *AWS, c *call) (any, *fault) {
 }
 
 func getRole(a *AWS, c *call) (any, *fault) {
-	r, f := a.namedRole(c)
+	r, f := a.roleNamed(c)
 	if f != nil {
 		return nil, f
 	}
@@ -72,7 +72,7 @@ func getRole(a *AWS, c *call) (any, *fault) {
 type attached struct{ PolicyName, PolicyArn string }
 
 func listAttachedRolePolicies(a *AWS, c *call) (any, *fault) {
-	r, f := a.namedRole(c)
+	r, f := a.roleNamed(c)
 	if f != nil {
 		return nil, f
 	}
@@ -91,7 +91,7 @@ func listAttachedRolePolicies(a *AWS, c *call) (any, *fault) {
 const inlinePolicy = "brevet"
 
 func listRolePolicies(a *AWS, c *call) (any, *fault) {
-	r, f := a.namedRole(c)
+	r, f := a.roleNamed(c)
 	if f != nil {
 		return nil, f
 	}
@@ -106,7 +106,7 @@ func listRolePolicies(a *AWS, c *call) (any, *fault) {
 }
 
 func getRolePolicy(a *AWS, c *call) (any, *fault) {
-	r, f := a.namedRole(c)
+	r, f := a.roleNamed(c)
 	if f != nil {
 		return nil, f
 	}

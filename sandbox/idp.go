@@ -44,8 +44,8 @@ type IDPConfig struct {
 }
 
 // IDP is an OpenID provider: an [http.Handler] with authorization code flow,
-// PKCE, passwords and one-time codes. Which codes and tokens were used is
-// kept in memory; everything else it hands out is sealed and opens again
+// PKCE, passwords and one-time codes. Which authorization codes and refresh
+// tokens were used is kept in memory; everything else it hands out is sealed and opens again
 // after a restart.
 type IDP struct {
 	cfg   IDPConfig
@@ -56,10 +56,9 @@ type IDP struct {
 
 	mu     sync.Mutex
 	people []Person
-	otp    map[string]map[int64]bool // by username: the counters whose code was used
-	codes  map[string]*grantedCode   // authorization codes by their SHA-256
-	last   map[string]int            // by family: the newest refresh token that was used
-	ended  map[string]time.Time      // sessions that are over, and when that may be forgotten
+	codes  map[string]*grantedCode // authorization codes by their SHA-256
+	last   map[string]int          // by family: the newest refresh token that was used
+	ended  map[string]time.Time    // sessions that are over, and when that may be forgotten
 }
 
 // NewIDP returns a simulated identity provider. The error is of kind invalid
@@ -82,7 +81,7 @@ func NewIDP(cfg IDPConfig) (*IDP, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &IDP{cfg: cfg, key: key, seal: sealer{seed}, otp: map[string]map[int64]bool{}, codes: map[string]*grantedCode{},
+	p := &IDP{cfg: cfg, key: key, seal: sealer{seed}, codes: map[string]*grantedCode{},
 		last: map[string]int{}, ended: map[string]time.Time{}}
 	thumb, err := (&jose.JSONWebKey{Key: &key.PublicKey}).Thumbprint(crypto.SHA256)
 	if err != nil {

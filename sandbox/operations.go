@@ -137,13 +137,10 @@ type stackSummary struct {
 type stackDescription struct {
 	StackId, StackName, Description, CreationTime, StackStatus string
 	Capabilities                                               members[string]
-	Parameters                                                 members[stackParameter]
 	Outputs                                                    members[stackOutput]
 	Tags                                                       members[string]
 	DisableRollback                                            bool
 }
-
-type stackParameter struct{ ParameterKey, ParameterValue string }
 
 type stackOutput struct{ OutputKey, OutputValue string }
 
@@ -237,8 +234,8 @@ func listRules(_ *AWS, c *call) (any, *fault) {
 // lastPolicyName is the part of a managed policy's name after its path.
 func lastPolicyName(name string) string { return name[strings.LastIndexByte(name, '/')+1:] }
 
-// sessionRole is the role of the account with this IAM name.
-func (a *AWS) namedRole(c *call) (brevet.Role, *fault) {
+// roleNamed finds the role that a call names by its IAM name.
+func (a *AWS) roleNamed(c *call) (brevet.Role, *fault) {
 	name, ok := strings.CutPrefix(c.param("RoleName"), c.account.Prefix)
 	role, found := a.role(c.account, brevet.RoleName(name))
 	if !ok || !found {

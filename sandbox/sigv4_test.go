@@ -174,6 +174,18 @@ func TestSignatureTime(t *testing.T) {
 	}
 }
 
+func TestSignatureStamp(t *testing.T) {
+	for stamp, code := range map[string]string{
+		"20261121T120000Z": "", "": "IncompleteSignature", "20261121": "IncompleteSignature", "20261121T120000.5Z": "IncompleteSignature",
+		"Sat, 21 Nov 2026 12:00:00 GMT": "IncompleteSignature", "20261122T000000Z": "SignatureDoesNotMatch",
+	} {
+		f := (&signature{Date: "20261121"}).at(stamp)
+		if got := faultCode(f, wireQuery); got != code {
+			t.Errorf("%q: %q, want %q", stamp, got, code)
+		}
+	}
+}
+
 const goodAuthorization = "AWS4-HMAC-SHA256 Credential=ASIAAAAAAAAAAAAAAAAA/20261121/eu-west-1/sts/aws4_request, SignedHeaders=host;x-amz-date, Signature=" +
 	"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 

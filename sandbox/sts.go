@@ -1,7 +1,9 @@
 package sandbox
 
 import (
+	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -110,8 +112,11 @@ func (a *AWS) assume(c *call, w assumption, id identity) (assumeRoleResult, *ses
 	if w.duration > w.role.Max {
 		return assumeRoleResult{}, nil, faultf(validationError, "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 	}
-	s := &session{Account: w.account.ID, Role: w.role.Name, Name: w.name, Tags: w.tags, Transitive: w.transitive, Source: w.source,
+	s := &session{Account: w.account.ID, Role: w.role.Name, Name: w.name, Tags: maps.Clone(w.tags), Transitive: slices.Clone(w.transitive), Source: w.source,
 		Policy: w.policy, Provider: w.caller.Federated, Issued: c.now, Expires: c.now.Add(w.duration).Truncate(time.Second), Chained: c.who != nil}
+	if c.who != nil {
+		s.add(c.who)
+	}
 	token := a.issue(s)
 	return assumeRoleResult{
 		AssumedRoleUser:             assumedRoleUser{s.userID(), s.arn(w.account)},
@@ -266,23 +271,31 @@ func (a *AWS) bothSides(c *call, w *assumption) *fault {
 	return nil
 }
 
-// inherit takes over what a chained session cannot shed: the source identity
-// and the transitive tags, which cannot be passed anew.
+// inherit takes over the source identity, which a chained session cannot
+// shed, and refuses tags that it would inherit anyway.
 func (w *assumption) inherit(from *session) *fault {
 	if w.source == "" {
 		w.source = from.Source
 	}
 	for _, k := range from.Transitive {
-		if w.tags == nil {
-			w.tags = map[string]string{}
+		for passed := range w.tags {
+			if strings.EqualFold(k, passed) {
+				return faultf(validationError, "The session tag %s is inherited and cannot be passed again", clip(k))
+			}
 		}
-		if _, twice := w.tags[k]; twice {
-			return faultf(validationError, "The session tag %s is inherited and cannot be passed again", clip(k))
-		}
-		w.tags[k] = from.Tags[k]
-		w.transitive = append(w.transitive, k)
 	}
 	return nil
+}
+
+// add gives a chained session the transitive tags of the one before it.
+func (s *session) add(from *session) {
+	for _, k := range from.Transitive {
+		if s.Tags == nil {
+			s.Tags = map[string]string{}
+		}
+		s.Tags[k] = from.Tags[k]
+		s.Transitive = append(s.Transitive, k)
+	}
 }
 
 // tags reads Tags.member.N and TransitiveTagKeys.member.N.

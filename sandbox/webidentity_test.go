@@ -153,8 +153,9 @@ func TestWebIdentityHostile(t *testing.T) {
 		{"managed session policy", set("PolicyArns.member.1.arn", "arn:aws:iam::aws:policy/ReadOnlyAccess"), 400, "ValidationError"},
 		{"provider id", set("ProviderId", "www.amazon.com"), 400, "ValidationError"},
 		{"parameter twice", func(f url.Values) { f.Add("RoleArn", "x") }, 400, "ValidationError"},
-		{"SAML", set("Action", "AssumeRoleWithSAML"), 403, "MissingAuthenticationToken"},
+		{"SAML", set("Action", "AssumeRoleWithSAML"), 400, "InvalidAction"},
 		{"no action", set("Action", ""), 403, "MissingAuthenticationToken"},
+		{"needs a signature", set("Action", "GetCallerIdentity"), 403, "MissingAuthenticationToken"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -109,7 +109,7 @@ func readCatalog(cfg Config) ([]byte, *catalog.Catalog, error) {
 func (s *Service) newBroker() *broker.Broker {
 	cloud := aws.New(aws.Config{Token: s.Keys.Token, STS: s.opt.STS, SignIn: s.opt.SignIn, Console: s.opt.Console, Issuer: s.cfg.URL, Now: s.opt.Now})
 	c := broker.Config{DB: s.DB, Clouds: map[string]brevet.Cloud{"aws": cloud}, Console: cloud.Console,
-		Seal: s.Keys.Seal, Unseal: s.Keys.Unseal, Endpoint: s.opt.Endpoint, LogKey: s.Keys.LogKey(),
+		Seal: s.Keys.Seal, Unseal: s.Keys.Unseal, Ensure: s.Keys.Ensure, Endpoint: s.opt.Endpoint, LogKey: s.Keys.LogKey(),
 		Idle: s.cfg.idle, Absolute: s.cfg.absolute, Now: s.opt.Now, Log: s.opt.Log}
 	for _, p := range s.cfg.Providers {
 		c.Providers = append(c.Providers, s.provider(p))

@@ -1,0 +1,126 @@
+package service_test
+
+import (
+	"context"
+	"crypto/rand"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/catalog"
+	"github.com/brevet-access/brevet/service"
+)
+
+// start runs a server on loopback until the test ends; stop drains it.
+func start(t *testing.T) (s *service.Service, base string, cfg service.Config, stop func() error) {
+	t.Helper()
+	dir := t.TempDir()
+	text, _, err := catalog.Complete(catalog.Sandbox, rand.Reader, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "catalog.yaml"), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	base = "http://" + l.Addr().String()
+	cfg = service.Config{URL: base, Listen: l.Addr().String(), Database: "sqlite:" + filepath.Join(dir, "brevet.db"), Catalog: filepath.Join(dir, "catalog.yaml"),
+		Keys: filepath.Join(dir, "keys"), RootKey: filepath.Join(dir, "root.key")}
+	p := service.Provider{Name: "corp", Issuer: "https://idp.example.com", ClientID: "brevet"}
+	p.MFA.AMR = []string{"mfa"}
+	cfg.Providers = []service.Provider{p}
+	s, err = service.Open(t.Context(), cfg, service.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx, l) }()
+	t.Cleanup(func() { cancel(); s.Close() })
+	return s, base, cfg, func() error { cancel(); return <-done }
+}
+
+func get(t *testing.T, url string) (int, string) {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
+}
+
+func TestServe(t *testing.T) {
+	s, base, _, stop := start(t)
+	customer := s.Broker.Catalog().Customers[0].ID
+	for path, want := range map[string]string{
+		"/healthz":      "",
+		"/readyz":       "",
+		"/metrics":      "brevet_log_entries",
+		"/openapi.json": `"3.1`,
+		"/c/" + string(customer) + "/.well-known/openid-configuration": "https://issuer.brevet.invalid/c/" + string(customer),
+	} {
+		if status, body := get(t, base+path); status != http.StatusOK || !strings.Contains(body, want) {
+			t.Errorf("%s: %d %.200s", path, status, body)
+		}
+	}
+	if status, _ := get(t, base+"/v1/whoami"); status != http.StatusUnauthorized {
+		t.Errorf("whoami without a sign-in: %d", status)
+	}
+	if err := stop(); err != nil {
+		t.Errorf("drain: %v", err)
+	}
+}
+
+func TestReload(t *testing.T) {
+	s, _, cfg, _ := start(t)
+	before := s.Broker.Catalog()
+	text, err := os.ReadFile(cfg.Catalog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(cfg.Catalog, append(text, "nonsense: true\n"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Reload(t.Context()); err == nil || s.Broker.Catalog() != before {
+		t.Errorf("a broken catalog was taken: %v", err)
+	}
+	if err := os.WriteFile(cfg.Catalog, []byte(strings.Replace(string(text), "longest: 4h", "longest: 3h", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Reload(t.Context()); err != nil || s.Broker.Catalog() == before {
+		t.Errorf("a sound catalog was not taken: %v", err)
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	s, _, cfg, stop := start(t)
+	if _, err := service.Open(t.Context(), cfg, service.Options{}); err == nil {
+		t.Error("two servers opened one SQLite database")
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(cfg.RootKey, []byte("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := service.Open(t.Context(), cfg, service.Options{}); brevet.KindOf(err) != brevet.Internal {
+		t.Errorf("another root key: %v", err)
+	}
+}
