@@ -27,7 +27,7 @@ func TestMainJob(t *testing.T) {
 	}
 	h.want(engineer, "acme-prod/Admin", brevet.NoGrant)
 	r := h.ask(engineer, "acme-prod/Admin", time.Hour)
-	if r.State != brevet.Pending || r.WaitsFor != "group leads" {
+	if r.State != brevet.Pending || r.WaitsFor != "lead" {
 		t.Fatalf("request = %s, waits for %q", r.State, r.WaitsFor)
 	}
 	h.want(engineer, "acme-prod/Admin", brevet.NoGrant)
@@ -117,8 +117,7 @@ func TestApproverNeedsFreshMFA(t *testing.T) {
 
 func TestConcurrentDecisionsMakeOne(t *testing.T) {
 	h := newHouse(t)
-	h.groups["second"] = []string{"leads"}
-	engineer, a, b := h.login("engineer"), h.login("lead"), h.login("second")
+	engineer, a, b := h.login("engineer"), h.login("lead"), h.login("lead")
 	r := h.ask(engineer, "acme-prod/SRE", time.Hour)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
