@@ -8,7 +8,11 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"math/big"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -113,6 +117,22 @@ func TestRawECDSA(t *testing.T) {
 		if _, err := rawECDSA(bad); err == nil {
 			t.Errorf("%x: no error", bad)
 		}
+	}
+}
+
+func TestCreateFileNeverOverwrites(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.key")
+	if err := createFile(path, []byte("first")); err != nil {
+		t.Fatal(err)
+	}
+	if err := createFile(path, []byte("second")); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("%v, want that it exists", err)
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != "first" {
+		t.Errorf("%q, %v", text, err)
+	}
+	if entries, _ := os.ReadDir(filepath.Dir(path)); len(entries) != 1 {
+		t.Errorf("left behind: %v", entries)
 	}
 }
 

@@ -164,7 +164,7 @@ func TestRotationNeverSurprisesAVerifier(t *testing.T) {
 			token string
 		}
 		var past []dated
-		for range rapid.IntRange(1, 20).Draw(rt, "steps") {
+		for range rapid.IntRange(1, 12).Draw(rt, "steps") {
 			c.add(time.Duration(rapid.IntRange(0, int(2*time.Hour)).Draw(rt, "pause")))
 			if rapid.IntRange(0, 5).Draw(rt, "day") == 0 {
 				c.add(24 * time.Hour)
