@@ -73,10 +73,20 @@ func FuzzParseRefusal(f *testing.F) {
 			t.Errorf("%d without a code is taken for a no", status)
 		}
 		text := r.error(brevet.Account{Region: "eu-west-1"}, r.doubt).Error()
-		if brevet.Printable(text) != text || !utf8.ValidString(text) || len(text) > 800 || strings.Contains(text, "payloadpayload") {
+		if brevet.Printable(text) != text || !utf8.ValidString(text) || len(text) > 800 || shares(text, token) {
 			t.Errorf("%q", text)
 		}
 	})
+}
+
+// shares reports whether a and b have 16 bytes in a row in common.
+func shares(a, b string) bool {
+	for i := 0; i+16 <= len(a); i++ {
+		if strings.Contains(b, a[i:i+16]) {
+			return true
+		}
+	}
+	return false
 }
 
 func FuzzStatements(f *testing.F) {

@@ -131,18 +131,34 @@ func errorCode(s string) bool {
 const maxMessage = 500
 
 // clean makes a text of AWS fit to show: one line, printable, short, and
-// without the token, whole or in parts, should it have been echoed.
+// without any part of the token, should it have been echoed.
 func clean(s, token string) string {
-	if token != "" {
-		s = strings.ReplaceAll(s, token, "[token]")
-		for part := range strings.SplitSeq(token, ".") {
-			if len(part) >= 16 {
-				s = strings.ReplaceAll(s, part, "[token]")
-			}
-		}
-	}
-	s = strings.Join(strings.Fields(strings.ToValidUTF8(clip(s, 4*maxMessage), "\uFFFD")), " ")
+	s = scrub(clip(s, 4*maxMessage), token)
+	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "\uFFFD")), " ")
 	return clip(brevet.Printable(s), maxMessage)
+}
+
+// scrub replaces every piece of 16 bytes or more that s has in common with
+// secret.
+func scrub(s, secret string) string {
+	const least = 16
+	var b strings.Builder
+	for s != "" {
+		n := 0
+		for n+least <= len(s) && !strings.Contains(secret, s[n:n+least]) {
+			n++
+		}
+		if n+least > len(s) {
+			break
+		}
+		end := n + least
+		for end < len(s) && strings.Contains(secret, s[n:end+1]) {
+			end++
+		}
+		b.WriteString(s[:n] + "[token]")
+		s = s[end:]
+	}
+	return b.String() + s
 }
 
 func clip(s string, n int) string {
