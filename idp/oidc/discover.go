@@ -15,11 +15,11 @@ import (
 )
 
 // How often discovery is tried: after a failure with doubling pauses, after
-// success once a day.
+// success once an hour, which also bounds how long a withdrawn key is trusted.
 const (
 	firstPause = time.Second
 	maxPause   = time.Minute
-	goodFor    = 24 * time.Hour
+	goodFor    = time.Hour
 )
 
 // metadata is what was discovered about a provider.

@@ -25,7 +25,7 @@ func unwrapRefresh(s string) (subject, token string, ok bool) {
 	rest, ok := strings.CutPrefix(s, refreshPrefix)
 	name, token, found := strings.Cut(rest, ".")
 	sub, err := base64.RawURLEncoding.Strict().DecodeString(name)
-	if !ok || !found || err != nil || len(sub) == 0 || token == "" {
+	if !ok || !found || err != nil || len(sub) == 0 || wrapRefresh(string(sub), token) != s { // base64 skips line breaks
 		return "", "", false
 	}
 	return string(sub), token, true
