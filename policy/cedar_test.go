@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -283,4 +284,26 @@ func FuzzCedar(f *testing.F) {
 			t.Fatalf("%+v", a.Unmet)
 		}
 	})
+}
+
+// TestConcurrent compiles and decides from many goroutines; the race detector
+// judges.
+func TestConcurrent(t *testing.T) {
+	r := rules()
+	r.Guardrails = `forbid (principal in Group::"contractors", action, resource) when { context.hour < 6 };`
+	s := compile(t, r)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 20 {
+				if !s.Decide(query(prod, "Admin")).Allowed || len(s.Options(query("", ""))) != 2 || len(s.Explain(query(prod, "Admin")).Facts) == 0 {
+					t.Error("decided otherwise")
+				}
+				if _, err := policy.Compile(r); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
