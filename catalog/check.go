@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,11 +23,6 @@ func (p *parser) crossCheck() {
 		}
 	}
 	for _, k := range p.customers {
-		for _, r := range p.roles {
-			if len(k.prefix)+len(r.Name) > 64 {
-				p.errorf(k.at, "prefix %s and role %s are longer than the 64 characters of an IAM role's name", k.prefix, r.Name)
-			}
-		}
 		for _, a := range k.accounts {
 			for _, n := range a.roles {
 				p.knownRole(n)
@@ -136,13 +132,14 @@ func (p *parser) reach(k *customer, n named) []*account {
 // checkRoles checks that the roles exist where they are given, and that the
 // entitlement's longest can be had at all.
 func (p *parser) checkRoles(e *entitlement, reached []*account) {
-	var longest time.Duration
+	longest := time.Duration(0) // of any role; one whose max is not known bounds nothing
 	for _, n := range e.roles {
 		r := p.knownRole(n)
 		if r == nil {
+			longest = maxGrant
 			continue
 		}
-		longest = max(longest, r.Max)
+		longest = max(longest, cmp.Or(r.Max, maxGrant))
 		if len(reached) > 0 && !slices.ContainsFunc(reached, func(a *account) bool { return a.has(r.Name) }) {
 			p.errorf(n.at, "none of the entitlement's accounts has the role %s", r.Name)
 		}
@@ -154,7 +151,7 @@ func (p *parser) checkRoles(e *entitlement, reached []*account) {
 			}
 		}
 	}
-	if longest > 0 && e.Longest > longest {
+	if len(e.Roles) > 0 && e.Longest > longest {
 		p.errorf(e.longest, "no role of the entitlement lasts longer than %s", brevet.FormatDuration(longest))
 	}
 }
@@ -196,7 +193,7 @@ func lacks(who, by brevet.Subjects, quorum int) string {
 		return ""
 	}
 	if len(by.People) < quorum {
-		return fmt.Sprintf("%d people must approve, and only %d are named", quorum, len(by.People))
+		return fmt.Sprintf("%d people must approve, and nobody is named but %s", quorum, by)
 	}
 	for _, h := range who.People {
 		others := len(by.People)

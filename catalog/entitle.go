@@ -68,7 +68,7 @@ func (p *parser) activation(v value) brevet.Activation {
 // readApproval reads automatic, {by, quorum} or {steps: [{by, quorum}, …]}.
 func (p *parser) readApproval(e *entitlement, v value) {
 	e.approval = v
-	if v.Kind == yaml.ScalarNode {
+	if v.Kind != yaml.MappingNode {
 		if v.Value != "automatic" {
 			p.errorf(v, "must be automatic, {by: […]} or {steps: [{by: […]}, …]}")
 			return

@@ -10,7 +10,11 @@ import (
 // checkPolicy reports what is wrong with a role's inline policy document.
 func checkPolicy(doc []byte) error {
 	p, err := iam.Parse(doc)
-	if err != nil {
+	var bad *iam.ParseError
+	switch {
+	case errors.As(err, &bad) && bad.Path != "":
+		return fmt.Errorf("%s: %s", bad.Path, bad.Problem)
+	case err != nil:
 		return err
 	}
 	if len(p.Statements) == 0 {

@@ -19,7 +19,7 @@ var (
 	issuerPath = regexp.MustCompile(`^(/[A-Za-z0-9._-]+)*$`)
 	regionName = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+){1,2}-[0-9]{1,2}$`)
 	audience   = regexp.MustCompile(`^brevet:[0-9]{12}:[a-z2-7]{26}$`)
-	iamPrefix  = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{1,24}$`)
+	iamPrefix  = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{1,24}$`) // with a role of 40, the 64 characters that IAM takes
 	managed    = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]+(/[A-Za-z0-9+=,.@_-]+)*$`)
 )
 
@@ -101,7 +101,7 @@ func (p *parser) inline(v value) json.RawMessage {
 	var out bytes.Buffer
 	if err := json.Compact(&out, []byte(s)); err != nil {
 		p.errorf(v, "not JSON: %s", brevet.Printable(err.Error()))
-		return nil
+		return json.RawMessage("{}") // it said something, wrongly
 	}
 	if err := checkPolicy(out.Bytes()); err != nil {
 		p.errorf(v, "%s", brevet.Printable(err.Error()))
@@ -174,7 +174,7 @@ func (p *parser) readAccount(v value) *account {
 		"contract": func(v value) { a.Contract = p.integer(v, 1) },
 		"roles":    func(v value) { a.roles = p.names(v) },
 	}, need...)
-	if a.Audience != "" && (!audience.MatchString(a.Audience) || !strings.HasPrefix(a.Audience, "brevet:"+string(a.ID)+":")) {
+	if a.Audience != "" && a.ID != "" && (!audience.MatchString(a.Audience) || !strings.HasPrefix(a.Audience, "brevet:"+string(a.ID)+":")) {
 		p.errorf(a.audience, "%s is not brevet:%s: and 26 characters of a-z 2-7", quote(a.Audience), a.ID)
 	}
 	return a

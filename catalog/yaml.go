@@ -234,7 +234,7 @@ func (r *reader) mapping(v value, known fields, need ...string) {
 	})
 	for _, key := range need {
 		if !found[key] && v.Kind == yaml.MappingNode {
-			r.errorf(v, "%s is missing", key)
+			r.errorf(v.field(key, v.Node), "missing")
 		}
 	}
 }

@@ -1,0 +1,106 @@
+package catalog_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/brevet-access/brevet/catalog"
+)
+
+func TestDiff(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		old, new string // a part of the sound catalog, and what it becomes; the way back is tested too
+		there    []string
+		back     []string
+	}{
+		{"nothing", "# x", "", nil, nil},
+		{"comment", "issuer: ", "# x\nissuer: ", nil, nil},
+		{"issuer", "https://issuer.brevet.invalid", "https://other.brevet.invalid",
+			[]string{"+ issuer: https://issuer.brevet.invalid -> https://other.brevet.invalid; the stacks that are deployed trust the old one"},
+			[]string{"+ issuer: https://other.brevet.invalid -> https://issuer.brevet.invalid; the stacks that are deployed trust the old one"}},
+		{"role", "roles:\n", "roles:\n  Admin: {max: 1h, mfa: 5m, policies: [AdministratorAccess]}\n",
+			[]string{"+ role Admin: new, up to 1h, MFA at most 5m old, AdministratorAccess"}, []string{"- role Admin: gone"}},
+		{"role's max", "max: 12h", "max: 10h", []string{"- role ReadOnly: max: 12h -> 10h"}, []string{"+ role ReadOnly: max: 10h -> 12h"}},
+		{"role's MFA", "mfa: 15m", "mfa: 1h", []string{"+ role Buckets: mfa: 15m -> 1h"}, []string{"- role Buckets: mfa: 1h -> 15m"}},
+		{"role's policies", "[ReadOnlyAccess]", "[ReadOnlyAccess, SecurityAudit]",
+			[]string{"+ role ReadOnly: policies: and SecurityAudit"}, []string{"- role ReadOnly: policies: no longer SecurityAudit"}},
+		{"role's inline policy", "s3:ListBucket", "s3:GetObject", []string{"+ role Buckets: inline policy changed"}, []string{"+ role Buckets: inline policy changed"}},
+		{"role's about", "about: look", "about: see", []string{`~ role ReadOnly: about: "look" -> "see"`}, []string{`~ role ReadOnly: about: "see" -> "look"`}},
+		{"customer", "entitlements:\n", "  - {name: globex, id: cu_01jd0000000000000000000001}\nentitlements:\n", []string{"+ customer globex: new"}, []string{"- customer globex: gone"}},
+		{"customer's id", "cu_01jd0000000000000000000000", "cu_01jd0000000000000000000001",
+			[]string{"+ customer acme: id: cu_01jd0000000000000000000000 -> cu_01jd0000000000000000000001"}, []string{"+ customer acme: id: cu_01jd0000000000000000000001 -> cu_01jd0000000000000000000000"}},
+		{"account", "    rights:", "      - {name: acme-dev, number: \"777788889999\", region: eu-west-1, audience: \"brevet:777788889999:abcdefghijklmnopqrstuvwxyz\"}\n    rights:",
+			[]string{"+ account acme-dev 777788889999: new, of customer acme, env none", "+ entitlement look: accounts: and acme-dev"},
+			[]string{"- account acme-dev 777788889999: gone", "- entitlement look: accounts: no longer acme-dev"}},
+		{"account's fields", "env: staging\n        region: eu-west-1", "env: test\n        region: eu-west-2",
+			[]string{"+ account acme-staging: env: staging -> test", "~ account acme-staging: region: eu-west-1 -> eu-west-2"},
+			[]string{"+ account acme-staging: env: test -> staging", "~ account acme-staging: region: eu-west-2 -> eu-west-1"}},
+		{"account's name", "name: acme-staging", "name: acme-stage", []string{"+ account acme-stage: name: acme-staging -> acme-stage"}, []string{"+ account acme-staging: name: acme-stage -> acme-staging"}},
+		{"audience", "abcdefghijklmnopqrstuvwxyz", "zbcdefghijklmnopqrstuvwxya",
+			[]string{"+ account acme-staging: audience: brevet:111122223333:abcdefghijklmnopqrstuvwxyz -> brevet:111122223333:zbcdefghijklmnopqrstuvwxya"},
+			[]string{"+ account acme-staging: audience: brevet:111122223333:zbcdefghijklmnopqrstuvwxya -> brevet:111122223333:abcdefghijklmnopqrstuvwxyz"}},
+		{"contract", "contract: 1", "contract: 2", []string{"~ account acme-staging: contract: 1 -> 2"}, []string{"~ account acme-staging: contract: 2 -> 1"}},
+		{"account's roles", "        roles: [ReadOnly]\n", "", []string{"+ account acme-staging: roles: and Buckets"}, []string{"- account acme-staging: roles: no longer Buckets"}},
+		{"right", "[group:security, lead]", "[group:security, group:audit]",
+			[]string{"+ customer acme: right audit: and group:audit", "- customer acme: right audit: no longer lead"}, []string{"+ customer acme: right audit: and lead", "- customer acme: right audit: no longer group:audit"}},
+		{"new right", "rights: {", "rights: {revoke: [lead], ", []string{"+ customer acme: right revoke: and lead"}, []string{"- customer acme: right revoke: no longer lead"}},
+		{"who", "[group:engineers, lead]", "[group:engineers]", []string{"- entitlement look: who: no longer lead"}, []string{"+ entitlement look: who: and lead"}},
+		{"accounts", `["*"]`, "[acme-prod]", []string{"- entitlement look: accounts: no longer acme-staging"}, []string{"+ entitlement look: accounts: and acme-staging"}},
+		{"roles", "[Buckets, ReadOnly]", "[ReadOnly]", []string{"- entitlement buckets: roles: no longer Buckets"}, []string{"+ entitlement buckets: roles: and Buckets"}},
+		{"longest", "longest: 8h", "longest: 9h", []string{"+ entitlement look: longest: 8h -> 9h"}, []string{"- entitlement look: longest: 9h -> 8h"}},
+		{"mfa", "    mfa: 4h\n", "", []string{"+ entitlement look: mfa: 4h -> none"}, []string{"- entitlement look: mfa: none -> 4h"}},
+		{"activate", "    activate: on-use\n", "", []string{"- entitlement look: activate: on-use -> on-approval"}, []string{"+ entitlement look: activate: on-approval -> on-use"}},
+		{"groups_within", "    groups_within: 1h\n", "", []string{"+ entitlement look: groups_within: 1h -> default"}, []string{"- entitlement look: groups_within: default -> 1h"}},
+		{"approval", "approval: automatic", "approval: {by: [group:leads]}",
+			[]string{"- entitlement look: approval: policy -> group leads"}, []string{"+ entitlement look: approval: group leads -> policy"}},
+		{"quorum", "quorum: 2", "quorum: 1", []string{"+ entitlement buckets: approval: 2 of group leads, then group leads -> group leads, then group leads"}, []string{"- entitlement buckets: approval: group leads, then group leads -> 2 of group leads, then group leads"}},
+		{"step", "        - {}\n", "", []string{"+ entitlement buckets: approval: 2 of group leads, then group leads -> 2 of group leads"}, []string{"- entitlement buckets: approval: 2 of group leads -> 2 of group leads, then group leads"}},
+		{"approver", "{by: [group:leads], quorum", "{by: [group:leads, lead], quorum",
+			[]string{"+ entitlement buckets: approval: 2 of group leads, then group leads -> 2 of lead, group leads, then group leads"},
+			[]string{"- entitlement buckets: approval: 2 of lead, group leads, then group leads -> 2 of group leads, then group leads"}},
+		{"guardrail", "guardrails: |\n", "guardrails: |\n  @id(\"all\") forbid (principal, action, resource);\n",
+			[]string{`- guardrails all: new: @id("all") forbid ( principal, action, resource );`}, []string{`+ guardrails all: gone: @id("all") forbid ( principal, action, resource );`}},
+		{"guardrail's condition", "hour < 6", "hour < 7", []string{
+			`+ guardrails nights: changed: @id("nights") @reason("nobody is there") forbid ( principal, action, resource in Account::"acme-prod" ) when { context.hour < 6 }; -> @id("nights") @reason("nobody is there") forbid ( principal, action, resource in Account::"acme-prod" ) when { context.hour < 7 };`}, nil},
+		{"automatic", "automatic: |\n", "automatic: |\n  permit (principal, action, resource);\n",
+			[]string{"+ automatic: new: permit ( principal, action, resource );"}, []string{"- automatic: gone: permit ( principal, action, resource );"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			old, new := parse(t, sound), parse(t, strings.Replace(sound, tt.old, tt.new, 1))
+			if d := cmp.Diff(tt.there, catalog.Diff(old, new)); d != "" {
+				t.Errorf("there: %s", d)
+			}
+			if tt.back == nil {
+				return
+			}
+			if d := cmp.Diff(tt.back, catalog.Diff(new, old)); d != "" {
+				t.Errorf("and back: %s", d)
+			}
+		})
+	}
+}
+
+func TestDiffFromNothing(t *testing.T) {
+	lines := catalog.Diff(nil, parse(t, sound))
+	want := []string{
+		"+ role ReadOnly: new, up to 12h, MFA at most 8h old, ReadOnlyAccess",
+		"+ role Buckets: new, up to 2h, MFA at most 15m old, an inline policy",
+		"+ customer acme: new",
+		"+ account acme-staging 111122223333: new, of customer acme, env staging",
+		"+ account acme-prod 444455556666: new, of customer acme, env prod",
+		"+ customer acme: right view: and group:security",
+		"+ customer acme: right decide: and group:leads",
+		"+ customer acme: right audit: and lead, group:security",
+		"+ entitlement look: new, for lead, group engineers: ReadOnly in acme-staging, acme-prod, up to 8h, approved by policy",
+		"+ entitlement buckets: new, for group engineers: Buckets, ReadOnly in acme-prod, up to 4h, approved by 2 of group leads, then group leads",
+	}
+	if d := cmp.Diff(want, lines[:len(want)]); d != "" {
+		t.Error(d)
+	}
+	if n := len(lines) - len(want); n != 2 {
+		t.Errorf("%d lines about Cedar, want 2", n)
+	}
+}
