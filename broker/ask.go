@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/brevet-access/brevet"
@@ -63,14 +62,7 @@ func (b *Broker) knows(c brevet.Caller, customer brevet.CustomerID) bool {
 	if cat.Policy == nil {
 		return false
 	}
-	q := query(c, brevet.Account{}, "", b.now())
-	q.Groups.At = q.Now
-	for _, r := range brevet.AllRights {
-		if cat.Policy.Holds(q, customer, r) {
-			return true
-		}
-	}
-	return slices.ContainsFunc(cat.Policy.Options(q), func(o policy.Option) bool { return o.Account.Customer == customer })
+	return cat.Policy.Concerns(query(c, brevet.Account{}, "", b.now()), customer)
 }
 
 // Targets lists what the caller may ask for, sorted by target.
@@ -134,16 +126,17 @@ func (b *Broker) Ask(ctx context.Context, c brevet.Caller, in Ask) (RequestView,
 		return RequestView{}, brevet.Errorf(brevet.Invalid, "duration: %s is too short; at least 1m", brevet.FormatDuration(in.Duration))
 	}
 	c, a := b.decide(ctx, c, account, role.Name, in.Duration, in.Reason)
+	if a.Allowed && in.Duration == 0 { // judged at the longest so far
+		in.Duration = min(time.Hour, a.Longest)
+		c, a = b.decide(ctx, c, account, role.Name, in.Duration, in.Reason)
+	}
 	if !a.Allowed {
 		return RequestView{}, b.refused(ctx, c, account, role.Name, "request", denied(in.Target, a))
-	}
-	if in.Duration == 0 {
-		in.Duration = min(time.Hour, a.Longest)
 	}
 	ask := b.ask(c, account, role, a, in)
 	var v RequestView
 	err = b.DB.Update(ctx, func(tx *store.Tx) error {
-		r, _, err := b.place(tx, c, ask, in.Key)
+		r, _, err := b.place(tx, c, ask, a.Policy, in.Key)
 		if err != nil {
 			return err
 		}
@@ -166,8 +159,9 @@ func (b *Broker) ask(c brevet.Caller, account brevet.Account, role brevet.Role, 
 		Reason: in.Reason, Ticket: in.Ticket, CatalogVersion: b.ruling.Load().version}
 }
 
-// place writes a request and, where policy approves it, its grant.
-func (b *Broker) place(tx *store.Tx, c brevet.Caller, ask brevet.Ask, key string) (r brevet.Request, g brevet.Grant, err error) {
+// place writes a request and, where policy approves it, its grant; the
+// policy's name stands for the approver.
+func (b *Broker) place(tx *store.Tx, c brevet.Caller, ask brevet.Ask, policy, key string) (r brevet.Request, g brevet.Grant, err error) {
 	if err := proveSignIn(tx, c.SignIn); err != nil {
 		return r, g, err
 	}
@@ -189,7 +183,7 @@ func (b *Broker) place(tx *store.Tx, c brevet.Caller, ask brevet.Ask, key string
 	r, events := brevet.NewRequest(id, ask, actor(c), now, unanswered)
 	if ask.Rule.Automatic {
 		var more []brevet.Event
-		d := brevet.Decision{Policy: ask.Entitlement, Approve: true, Digest: r.Digest(), Addr: c.Addr}
+		d := brevet.Decision{Policy: policy, Approve: true, Digest: r.Digest(), Addr: c.Addr}
 		if r, more, err = r.Decide(d, now); err != nil {
 			return r, g, err
 		}
@@ -201,7 +195,7 @@ func (b *Broker) place(tx *store.Tx, c brevet.Caller, ask brevet.Ask, key string
 	if err := tx.AddRequest(r); err != nil || r.State != brevet.Approved {
 		return r, g, err
 	}
-	g, err = b.open(tx, r, brevet.Actor{Policy: ask.Entitlement})
+	g, err = b.open(tx, r, brevet.Actor{Policy: policy})
 	return r, g, err
 }
 

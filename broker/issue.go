@@ -318,7 +318,7 @@ func (b *Broker) firstUse(tx *store.Tx, o *order, now time.Time) error {
 	} else {
 		ask := b.ask(o.caller, o.account, o.role, o.answer, Ask{Duration: o.answer.Longest, Reason: "opened at first use"})
 		ask.Activate = brevet.OnUse
-		if _, o.grant, err = b.place(tx, o.caller, ask, ""); err != nil {
+		if _, o.grant, err = b.place(tx, o.caller, ask, o.answer.Policy, ""); err != nil {
 			return err
 		}
 	}

@@ -26,6 +26,7 @@ func (b *Broker) Why(ctx context.Context, c brevet.Caller, target string) (Why, 
 		return Why{}, err
 	}
 	c, a := b.decide(ctx, c, account, role.Name, 0, "")
+	a = b.Catalog().Policy.Explain(query(c, account, role.Name, b.now()))
 	o := &order{caller: c, account: account, role: role, answer: a, target: brevet.Target{Account: account.Name, Role: role.Name}.String()}
 	w := Why{Target: o.target, Facts: a.Facts, Unmet: a.Unmet}
 	if !a.Allowed {

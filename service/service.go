@@ -90,7 +90,13 @@ func Open(ctx context.Context, cfg Config, opt Options) (*Service, error) {
 }
 
 func openKeys(cfg Config, opt Options, issuer string) (*signer.Keys, error) {
-	root, err := signer.LoadRoot(cfg.RootKey, true)
+	// A root key is made only beside keys that are yet to be made: a missing one
+	// must be found again, not replaced.
+	kept, err := os.ReadDir(cfg.Keys)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, brevet.Errorf(brevet.Invalid, "keys: %s", err)
+	}
+	root, err := signer.LoadRoot(cfg.RootKey, len(kept) == 0)
 	if err != nil {
 		return nil, err
 	}

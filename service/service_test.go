@@ -123,4 +123,13 @@ func TestOpenRefuses(t *testing.T) {
 	if _, err := service.Open(t.Context(), cfg, service.Options{}); brevet.KindOf(err) != brevet.Internal {
 		t.Errorf("another root key: %v", err)
 	}
+	if err := os.Remove(cfg.RootKey); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := service.Open(t.Context(), cfg, service.Options{}); err == nil {
+		t.Error("a lost root key was made anew")
+	}
+	if _, err := os.Stat(cfg.RootKey); err == nil {
+		t.Error("a root key was made beside keys that it cannot open")
+	}
 }
