@@ -45,7 +45,7 @@ var inside = map[string][]string{
 // place. A path stands for everything below it. What is neither here, nor in
 // the standard library, nor in golang.org/x may be imported by nobody.
 var owners = map[string][]string{
-	"database/sql":                     {"store", "store/pgtest"},
+	"database/sql":                     {"store", "store/pgtest", "bench"},
 	"github.com/a-h/templ":             {"web"},
 	"github.com/aws/aws-sdk-go-v2":     {"cloud/aws"},
 	"github.com/aws/smithy-go":         {"cloud/aws"},
@@ -53,7 +53,7 @@ var owners = map[string][]string{
 	"github.com/coreos/go-oidc":        {"idp/oidc"},
 	"github.com/danielgtaylor/huma":    {"server"},
 	"github.com/go-jose/go-jose":       {"signer", "idp/oidc", "sandbox"},
-	"github.com/jackc/pgx":             {"store", "store/pgtest"},
+	"github.com/jackc/pgx":             {"store", "store/pgtest", "bench"},
 	"github.com/pquerna/otp":           {"sandbox", "brevettest"},
 	"github.com/pressly/goose":         {"store"},
 	"github.com/prometheus":            {"service"},
@@ -63,7 +63,7 @@ var owners = map[string][]string{
 	"github.com/zalando/go-keyring":    {"keychain"},
 	"go.yaml.in/yaml":                  {"catalog", "service"},
 	"golang.org/x/oauth2":              {"idp/oidc"},
-	"modernc.org/sqlite":               {"store"},
+	"modernc.org/sqlite":               {"store", "bench"},
 }
 
 // notInClient is what cmd/brevet must not even link: it runs at every aws
