@@ -348,7 +348,7 @@ func TestWhyExplains(t *testing.T) {
 
 func TestSignInLimits(t *testing.T) {
 	h := newHouse(t)
-	token, c := h.token("engineer")
+	token, _ := h.token("engineer")
 	h.advance(8*time.Hour - time.Second)
 	if _, err := h.WhoIs(t.Context(), token, ""); err != nil {
 		t.Errorf("just before the limit: %v", err)
@@ -357,7 +357,7 @@ func TestSignInLimits(t *testing.T) {
 	if _, err := h.WhoIs(t.Context(), token, ""); !errors.Is(err, brevet.Unauthenticated) {
 		t.Errorf("at the limit: %v", err)
 	}
-	token, c = h.token("engineer")
+	token, c := h.token("engineer")
 	if err := h.Logout(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}

@@ -25,8 +25,8 @@ func (b *Broker) Why(ctx context.Context, c brevet.Caller, target string) (Why, 
 	if err != nil {
 		return Why{}, err
 	}
-	c, a := b.decide(ctx, c, account, role.Name, 0, "")
-	a = b.Catalog().Policy.Explain(query(c, account, role.Name, b.now()))
+	c, _ = b.decide(ctx, c, account, role.Name, 0, "") // refreshes stale groups
+	a := b.Catalog().Policy.Explain(query(c, account, role.Name, b.now()))
 	o := &order{caller: c, account: account, role: role, answer: a, target: brevet.Target{Account: account.Name, Role: role.Name}.String()}
 	w := Why{Target: o.target, Facts: a.Facts, Unmet: a.Unmet}
 	if !a.Allowed {

@@ -7,25 +7,31 @@ import (
 	"github.com/brevet-access/brevet/iam"
 )
 
-// checkPolicy reports what is wrong with a role's inline policy document.
+// checkPolicy reports what is wrong with a role's inline policy document,
+// without the prefix that the field's own path stands for.
 func checkPolicy(doc []byte) error {
-	p, err := iam.Parse(doc)
+	err := findFault(doc)
 	var bad *iam.ParseError
-	switch {
-	case errors.As(err, &bad) && bad.Path != "":
+	if errors.As(err, &bad) && bad.Path != "" {
 		return fmt.Errorf("%s: %s", bad.Path, bad.Problem)
-	case err != nil:
+	}
+	return err
+}
+
+func findFault(doc []byte) error {
+	p, err := iam.Parse(doc)
+	if err != nil {
 		return err
 	}
 	if len(p.Statements) == 0 {
-		return errors.New("Statement: is missing")
+		return &iam.ParseError{Path: "Statement", Problem: "is missing"}
 	}
 	for i, s := range p.Statements {
 		if s.Principal != nil || s.NotPrincipal != nil {
-			return fmt.Errorf("Statement[%d]: a role's policy names no principal", i)
+			return &iam.ParseError{Path: fmt.Sprintf("Statement[%d]", i), Problem: "a role's policy names no principal"}
 		}
 		if len(s.Resource)+len(s.NotResource) == 0 {
-			return fmt.Errorf("Statement[%d]: Resource is missing", i)
+			return &iam.ParseError{Path: fmt.Sprintf("Statement[%d]", i), Problem: "Resource is missing"}
 		}
 	}
 	return nil

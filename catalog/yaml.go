@@ -169,8 +169,6 @@ func (v value) field(key string, n *yaml.Node) value {
 	return value{n, key}
 }
 
-func (v value) isNull() bool { return v.Kind == yaml.ScalarNode && v.Tag == "!!null" }
-
 // kind names what a node is, for people.
 func (v value) kind() string {
 	switch v.Kind {
