@@ -362,12 +362,26 @@ func (b *Broker) noGrant(tx *store.Tx, o *order, now time.Time) error {
 	return brevet.Errorf(brevet.NoGrant, "you have no grant for %s", o.target).WithHint("%s", ask)
 }
 
+// stored returns the order's session as it is on record. While an answer of
+// the cloud can still be in time nobody else changes it; after that a sweep
+// may have.
+func (b *Broker) stored(tx *store.Tx, o *order) (brevet.Session, error) {
+	if tx.Now().Sub(o.session.Created) < 2*cloudPatience {
+		return o.session, nil
+	}
+	return tx.Session(o.session.ID)
+}
+
 // failed records what became of an intent that the cloud did not meet.
 func (b *Broker) failed(ctx context.Context, o *order, cause error) error {
 	err := b.DB.Update(ctx, func(tx *store.Tx) error {
-		s, events := o.session.Doubt(o.grant, clock, "the answer of the cloud is not known", tx.Now())
-		if errors.Is(cause, brevet.CloudRefused) || errors.Is(cause, brevet.Invalid) {
-			s, events = o.session.Refuse(o.grant, clock, brevet.AsError(cause).Message, tx.Now())
+		stored, err := b.stored(tx, o)
+		if err != nil {
+			return err
+		}
+		s, events := stored.Doubt(o.grant, clock, "the answer of the cloud is not known", tx.Now())
+		if k := brevet.KindOf(cause); k == brevet.CloudRefused || k == brevet.Invalid || k == brevet.NoGrant { // certainly not made
+			s, events = stored.Refuse(o.grant, clock, brevet.AsError(cause).Message, tx.Now())
 		}
 		if _, err := record(tx, events); err != nil {
 			return err
@@ -392,7 +406,11 @@ func (b *Broker) outcome(ctx context.Context, o *order, cred brevet.Credential) 
 		if tx.GrantOver(g.ID) || tx.PersonOver(g.Person) {
 			g.State = brevet.Revoked
 		}
-		s, events, issueErr := o.session.Issue(g, actor(o.caller), cred.AccessKeyID, brevet.Instant(cred.Expires), tx.Now())
+		stored, err := b.stored(tx, o)
+		if err != nil {
+			return err
+		}
+		s, events, issueErr := stored.Issue(g, actor(o.caller), cred.AccessKeyID, brevet.Instant(cred.Expires), tx.Now())
 		no = issueErr
 		if errors.Is(issueErr, brevet.Conflict) {
 			return issueErr
