@@ -122,5 +122,19 @@ func (s Session) Refuse(g Grant, by Actor, why string, now time.Time) (Session, 
 	return s, []Event{e}
 }
 
+// Expire ends a session whose credential cannot be used any more. It returns
+// one that has ended, or could still be used, unchanged, and no event. An
+// intended session is never expired: whether the cloud made it must be told
+// first.
+func (s Session) Expire(g Grant, by Actor, now time.Time) (Session, []Event) {
+	if s.State == SessionOver || s.State == Intended || s.Live(now) {
+		return s, nil
+	}
+	s.State, s.Closed = SessionOver, now
+	e := s.event(SessionEnded, g, by, now)
+	e.Reason = "time"
+	return s, []Event{e}
+}
+
 // Live reports whether the session's credential could still be used at now.
 func (s Session) Live(now time.Time) bool { return s.State != SessionOver && now.Before(s.Until) }

@@ -2,6 +2,8 @@ package broker
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -36,38 +38,120 @@ func (b *Broker) Propose(ctx context.Context, by brevet.Actor, text []byte) (App
 		}
 	}
 	var out Applied
+	var rules *ruling
 	err = b.DB.Update(ctx, func(tx *store.Tx) error {
-		out = Applied{Rules: true}
-		before := &catalog.Catalog{}
-		now, err := tx.CatalogRuling()
-		switch {
-		case errors.Is(err, brevet.NotFound):
-		case err != nil:
-			return err
-		case now.Digest == next.Digest:
-			out.Version = now.Version
-			return nil
-		default:
-			// An older text may not parse under newer rules; then all of it counts as changed.
-			if old, err := catalog.Parse("catalog", now.Text); err == nil {
-				before = old
-			}
-		}
-		out.Changes = catalog.Diff(before, next)
-		cv, err := tx.AddCatalog(store.CatalogVersion{Digest: next.Digest, Text: text, By: by, Created: tx.Now(), Confirmed: tx.Now()})
-		if err != nil {
-			return err
-		}
-		out.Version = cv.Version
-		_, err = record(tx, catalogEvents(by, tx.Now(), out, next.Digest))
+		out, rules, err = b.proposeIn(tx, by, next)
 		return err
 	})
 	if err != nil {
 		return Applied{}, err
 	}
-	b.ruling.Store(&ruling{Catalog: next, version: out.Version})
+	b.adopt(rules)
 	b.changes.notify()
 	return out, nil
+}
+
+// adopt makes next rule here, unless something newer does.
+func (b *Broker) adopt(next *ruling) {
+	for {
+		now := b.ruling.Load()
+		if now.Policy != nil && now.version >= next.version || b.ruling.CompareAndSwap(now, next) {
+			return
+		}
+	}
+}
+
+// fromFile reports whether a version was proposed from the server's file.
+func fromFile(by brevet.Actor) bool { return by.System != "" }
+
+func (b *Broker) proposeIn(tx *store.Tx, by brevet.Actor, next *catalog.Catalog) (Applied, *ruling, error) {
+	before := &ruling{Catalog: &catalog.Catalog{}}
+	now, err := tx.CatalogRuling()
+	if err == nil {
+		if now.Digest == next.Digest {
+			return Applied{Version: now.Version, Rules: true}, &ruling{next, now.Version}, nil
+		}
+		// An older text may not parse under newer rules; then all of it counts as changed.
+		if before, err = load(tx, now); errors.Is(err, brevet.Internal) {
+			return Applied{}, nil, err
+		} else if err != nil {
+			before = &ruling{Catalog: &catalog.Catalog{}}
+		} else if seen, err := alreadyProposed(tx, by, now, next.Digest); seen || err != nil {
+			return Applied{Version: now.Version, Rules: true}, before, err
+		}
+	} else if !errors.Is(err, brevet.NotFound) {
+		return Applied{}, nil, err
+	}
+	out := Applied{Version: now.Version + 1, Changes: catalog.Diff(before.Catalog, next), Rules: true}
+	leaf, err := record(tx, catalogEvents(by, tx.Now(), out, next.Digest))
+	if err != nil {
+		return Applied{}, nil, err
+	}
+	cv, err := tx.AddCatalog(store.CatalogVersion{Digest: next.Digest, Text: next.Text, By: by, Created: tx.Now(), Confirmed: tx.Now(), Leaf: leaf})
+	if err == nil && cv.Version != out.Version {
+		err = brevet.Errorf(brevet.Conflict, "another version of the catalog waits for confirmation")
+	}
+	return out, &ruling{next, cv.Version}, err
+}
+
+// alreadyProposed reports whether a file with this digest was the last that
+// the server's file was: a restart must not undo what was applied since.
+func alreadyProposed(tx *store.Tx, by brevet.Actor, newest store.CatalogVersion, sum string) (bool, error) {
+	if !fromFile(by) {
+		return false, nil
+	}
+	for cv := newest; ; {
+		if fromFile(cv.By) {
+			return cv.Digest == sum, nil
+		}
+		if cv.Version == 1 {
+			return false, nil
+		}
+		var err error
+		if cv, err = tx.Catalog(cv.Version - 1); err != nil {
+			return false, err
+		}
+	}
+}
+
+// load reads a version back and matches it with the event that confirmed it:
+// a row that somebody wrote does not rule (law 11).
+func load(tx *store.Tx, cv store.CatalogVersion) (*ruling, error) {
+	e, err := tx.Proven(cv.Leaf)
+	if err != nil {
+		return nil, err
+	}
+	c, parseErr := catalog.Parse("catalog", cv.Text)
+	sum := sha256.Sum256(cv.Text)
+	if e.Kind != brevet.CatalogConfirmed || e.Digest != cv.Digest || e.Data["version"] != fmt.Sprint(cv.Version) || cv.Digest != hex.EncodeToString(sum[:]) {
+		return nil, disagree("catalog version", fmt.Sprint(cv.Version))
+	}
+	if parseErr != nil {
+		return nil, parseErr
+	}
+	return &ruling{c, cv.Version}, nil
+}
+
+// follow takes up a version that another replica put in force.
+func (b *Broker) follow(ctx context.Context) error {
+	var next *ruling
+	err := b.DB.View(ctx, func(tx *store.Tx) error {
+		n, err := tx.CatalogNewest()
+		if err != nil || n <= b.ruling.Load().version {
+			return err
+		}
+		cv, err := tx.CatalogRuling()
+		if err != nil {
+			return err
+		}
+		next, err = load(tx, cv)
+		return err
+	})
+	if err != nil || next == nil {
+		return err
+	}
+	b.adopt(next)
+	return nil
 }
 
 func catalogEvents(by brevet.Actor, now time.Time, a Applied, sum string) []brevet.Event {

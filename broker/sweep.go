@@ -14,10 +14,12 @@ const sweepBatch = 100
 
 // Sweep compares what should be with what is: grants whose time is over are
 // closed, requests that nobody answered lapse, sessions that were intended
-// and never accounted for are in doubt. It acts on state, so a sweep that
-// never ran loses nothing: whether a grant gives access follows from its time.
+// and never accounted for are in doubt, sessions that cannot be used any more
+// end, and a catalog that another replica put in force is taken up. It acts on
+// state, so a sweep that never ran loses nothing: whether a grant gives access
+// follows from its time.
 func (b *Broker) Sweep(ctx context.Context) error {
-	return errors.Join(b.sweepGrants(ctx), b.sweepRequests(ctx), b.sweepSessions(ctx))
+	return errors.Join(b.follow(ctx), b.sweepGrants(ctx), b.sweepRequests(ctx), b.sweepSessions(ctx), b.sweepOver(ctx))
 }
 
 func (b *Broker) sweepGrants(ctx context.Context) error {
@@ -85,6 +87,30 @@ func (b *Broker) sweepSessions(ctx context.Context) error {
 				return err
 			}
 			s, events := s.Doubt(g, clock, "the server stopped before the outcome was recorded", now)
+			if _, err := record(tx, events); err != nil {
+				return err
+			}
+			if err := tx.PutSession(s); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (b *Broker) sweepOver(ctx context.Context) error {
+	return b.DB.Update(ctx, func(tx *store.Tx) error {
+		now := tx.Now()
+		over, err := tx.Sessions(store.SessionFilter{States: []brevet.SessionState{brevet.Issued, brevet.InDoubt}, OverAt: now, Limit: 10 * sweepBatch})
+		if err != nil {
+			return err
+		}
+		for _, s := range over {
+			g, err := tx.Grant(s.Grant)
+			if err != nil {
+				return err
+			}
+			s, events := s.Expire(g, clock, now)
 			if _, err := record(tx, events); err != nil {
 				return err
 			}

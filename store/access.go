@@ -149,6 +149,7 @@ type SessionFilter struct {
 	Person brevet.PersonID
 	States []brevet.SessionState
 	LiveAt time.Time // not ended, and usable beyond this moment
+	OverAt time.Time // not ended, and not usable from this moment on
 	Limit  int
 }
 
@@ -160,6 +161,9 @@ func (tx *Tx) Sessions(want SessionFilter) ([]brevet.Session, error) {
 	among(f, "state", want.States)
 	if !want.LiveAt.IsZero() {
 		f.add("state <> 'ended' AND until_at > ?", micros(want.LiveAt))
+	}
+	if !want.OverAt.IsZero() {
+		f.add("state <> 'ended' AND until_at <= ?", micros(want.OverAt))
 	}
 	return list(tx, "sessions", sessions.columns, f, want.Limit, scanSession)
 }

@@ -16,12 +16,13 @@ type CatalogVersion struct {
 	By        brevet.Actor
 	Created   time.Time
 	Confirmed time.Time // zero: proposed only
+	Leaf      int64     // index of the event that confirmed it
 }
 
-const catalogColumns = `version, digest, source, proposed_by, created_at, confirmed_at`
+const catalogColumns = `version, digest, source, proposed_by, created_at, confirmed_at, leaf`
 
 func scanCatalog(s scanner) (c CatalogVersion, err error) {
-	err = s.Scan(&c.Version, &c.Digest, &c.Text, decoded(&c.By), at(&c.Created), at(&c.Confirmed))
+	err = s.Scan(&c.Version, &c.Digest, &c.Text, decoded(&c.By), at(&c.Created), at(&c.Confirmed), &c.Leaf)
 	return c, err
 }
 
@@ -42,8 +43,8 @@ func (tx *Tx) AddCatalog(c CatalogVersion) (CatalogVersion, error) {
 	if err != nil {
 		return c, tx.failed(err)
 	}
-	_, err = tx.exec(`INSERT INTO catalogs (`+catalogColumns+`) VALUES ($1, $2, $3, $4, $5, $6)`,
-		c.Version, c.Digest, append([]byte{}, c.Text...), text(c.By), micros(c.Created), micros(c.Confirmed))
+	_, err = tx.exec(`INSERT INTO catalogs (`+catalogColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		c.Version, c.Digest, append([]byte{}, c.Text...), text(c.By), micros(c.Created), micros(c.Confirmed), c.Leaf)
 	return c, err
 }
 
@@ -53,15 +54,26 @@ func (tx *Tx) CatalogRuling() (CatalogVersion, error) {
 	return tx.catalog(`SELECT ` + catalogColumns + ` FROM catalogs WHERE confirmed_at <> 0 ORDER BY version DESC LIMIT 1`)
 }
 
+// CatalogNewest returns the number of the version that rules, 0 when none
+// does.
+func (tx *Tx) CatalogNewest() (version int64, err error) {
+	err = tx.row(`SELECT coalesce(max(version), 0) FROM catalogs WHERE confirmed_at <> 0`).Scan(&version)
+	if err != nil {
+		return 0, tx.failed(err)
+	}
+	return version, nil
+}
+
 // Catalog returns a version by its number; [brevet.NotFound] if there is none.
 func (tx *Tx) Catalog(version int64) (CatalogVersion, error) {
 	return tx.catalog(`SELECT `+catalogColumns+` FROM catalogs WHERE version = $1`, version)
 }
 
-// ConfirmCatalog makes a proposed version rule. The error is of kind
+// ConfirmCatalog makes a proposed version rule; leaf is the index of the event
+// that says so. The error is of kind
 // [brevet.Conflict] if it is confirmed already or does not exist.
-func (tx *Tx) ConfirmCatalog(version int64, at time.Time) error {
-	n, err := tx.exec(`UPDATE catalogs SET confirmed_at = $2 WHERE version = $1 AND confirmed_at = 0`, version, micros(at))
+func (tx *Tx) ConfirmCatalog(version int64, at time.Time, leaf int64) error {
+	n, err := tx.exec(`UPDATE catalogs SET confirmed_at = $2, leaf = $3 WHERE version = $1 AND confirmed_at = 0`, version, micros(at), leaf)
 	if err == nil && n == 0 {
 		err = brevet.Errorf(brevet.Conflict, "version %d of the catalog does not wait for confirmation", version)
 	}

@@ -33,7 +33,10 @@ func TestSuite(t *testing.T) {
 				cfg.Now = func() time.Time { return time.Now().Add(123 * time.Nanosecond) }
 				db := open(t, cfg)
 				defer db.Close()
-				update(t, db, func(tx *store.Tx) error { test(t, tx); return nil })
+				err := db.Update(t.Context(), func(tx *store.Tx) error { test(t, tx); return errStep })
+				if !errors.Is(err, errStep) { // which leaves the database as it was for the next
+					t.Error(err)
+				}
 			})
 		}
 	})
@@ -249,9 +252,9 @@ func testCatalog(t *testing.T, tx *store.Tx) {
 	same(t, "CatalogRuling", first)(tx.CatalogRuling())
 	same(t, "Catalog", second)(tx.Catalog(2))
 	isKind[store.CatalogVersion](t, brevet.NotFound)(tx.Catalog(3))
-	ok(t, "ConfirmCatalog", tx.ConfirmCatalog(2, noon.Add(time.Hour)))
-	wantKind(t, tx.ConfirmCatalog(2, noon), brevet.Conflict)
-	second.Confirmed = noon.Add(time.Hour)
+	ok(t, "ConfirmCatalog", tx.ConfirmCatalog(2, noon.Add(time.Hour), 5))
+	wantKind(t, tx.ConfirmCatalog(2, noon, 5), brevet.Conflict)
+	second.Confirmed, second.Leaf = noon.Add(time.Hour), 5
 	same(t, "CatalogRuling", second)(tx.CatalogRuling())
 }
 

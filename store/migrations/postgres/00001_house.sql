@@ -151,7 +151,8 @@ CREATE TABLE catalogs (
     source       BYTEA    NOT NULL,
     proposed_by  TEXT    NOT NULL, -- JSON
     created_at   BIGINT NOT NULL,
-    confirmed_at BIGINT NOT NULL
+    confirmed_at BIGINT NOT NULL,
+    leaf         BIGINT NOT NULL -- the event that confirmed it
 );
 
 CREATE TABLE claims (

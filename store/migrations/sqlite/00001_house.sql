@@ -151,7 +151,8 @@ CREATE TABLE catalogs (
     source       BLOB    NOT NULL,
     proposed_by  TEXT    NOT NULL, -- JSON
     created_at   INTEGER NOT NULL,
-    confirmed_at INTEGER NOT NULL
+    confirmed_at INTEGER NOT NULL,
+    leaf         INTEGER NOT NULL -- the event that confirmed it
 ) STRICT;
 
 CREATE TABLE claims (
