@@ -2,6 +2,7 @@ package store
 
 import (
 	"strings"
+	"sync"
 
 	"github.com/brevet-access/brevet/audit"
 	"golang.org/x/mod/sumdb/tlog"
@@ -9,7 +10,7 @@ import (
 
 const (
 	insertBlind = `INSERT INTO blinds (customer_id, salt) VALUES ($1, $2)`
-	updateHead  = `UPDATE head SET epoch = $1, size = $2, note = $3 WHERE id = 1`
+	replaceHead = `UPDATE head SET size = ?, note = ? WHERE id = 1 AND epoch = ? AND size = ? AND note = ?`
 
 	eventColumns = `epoch, idx, time, kind, customer_id, customer_seq, salt, details, digest, hashes`
 
@@ -51,18 +52,26 @@ func (b *batch) append() (head audit.Head, err error) {
 		}
 		return head, err
 	}
-	signed := make(chan struct{})
 	var signErr error
-	go func() { head, signErr = b.sign(); close(signed) }() // meanwhile
+	var signing sync.WaitGroup
+	sign := func() { head, signErr = b.sign() }
+	if len(b.entries) >= chunk {
+		signing.Go(sign) // meanwhile
+	} else {
+		sign() // to wake another goroutine takes longer
+	}
 	err = b.appendSQLite(tx)
-	<-signed
+	signing.Wait()
 	if err == nil {
 		err = signErr
 	}
 	if err != nil {
 		return head, err
 	}
-	_, err = tx.exec(updateHead, head.Epoch, head.Size, head.Note)
+	n, err := tx.exec(replaceHead, head.Size, head.Note, b.head.Epoch, b.head.Size, b.head.Note)
+	if err == nil && n == 0 { // it is not the one that is known: read it and run again
+		err = errRerun
+	}
 	return head, err
 }
 

@@ -46,7 +46,8 @@ type pending struct {
 }
 
 // begin opens a transaction, locks the head and takes over what other
-// processes appended.
+// processes appended. On SQLite, which has no others, the transaction is the
+// lock, and the head is looked at when it is replaced.
 func (db *DB) begin() (*batch, error) {
 	if err := db.fatal.Load(); err != nil {
 		return nil, err
@@ -55,16 +56,27 @@ func (db *DB) begin() (*batch, error) {
 	if db.dialect == onPostgres {
 		b.ctx, b.cancel = context.WithTimeout(b.ctx, batchTimeout)
 	}
+	var options *sql.TxOptions
+	if db.dialect == onPostgres {
+		options = &sql.TxOptions{Isolation: sql.LevelReadCommitted} // what others committed is seen once the head is locked
+	}
 	var err error
-	if b.tx, err = db.writes.BeginTx(b.ctx, nil); err != nil {
+	if b.tx, err = db.writes.BeginTx(b.ctx, options); err != nil {
 		b.cancel()
 		return nil, db.dialect.fault(err)
 	}
-	if err := b.lockHead(); err != nil {
-		b.rollback()
-		return nil, err
+	if db.dialect == onPostgres || db.recheck {
+		if err := b.lockHead(); err != nil {
+			b.rollback()
+			return nil, err
+		}
+		db.recheck = false
 	}
 	l := db.memory
+	if l.tree.Size() != l.head.Size { // rows were taken over whose head was never reached
+		b.rollback()
+		return nil, db.distrust(brevet.Errorf(brevet.Internal, "the log's head went back; nothing is issued"))
+	}
 	b.head, b.tree, b.last = l.head, l.tree.Clone(), l.last
 	b.seqs, b.blinds, b.over = map[brevet.CustomerID]int64{}, map[brevet.CustomerID][]byte{}, map[overKey]struct{}{}
 	return b, nil
@@ -219,9 +231,11 @@ func (b *batch) commit() error {
 	}
 	head, err := b.append()
 	if err != nil {
+		b.db.recheck = true
 		return err
 	}
 	if err := b.tx.Commit(); err != nil {
+		b.db.recheck = true
 		fault := brevet.AsError(b.db.dialect.fault(err))
 		return brevet.Errorf(brevet.Unavailable, "it is not known whether the change was kept: %s", fault).WithCause(err)
 	}

@@ -1,10 +1,13 @@
 package store_test
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -100,6 +103,79 @@ func appendOne(b *testing.B, db *store.DB) {
 	if err != nil {
 		b.Error(err)
 	}
+}
+
+// BenchmarkIssue does what a broker does in the database for one credential:
+// two transactions, with reads, a proof and a row in each.
+func BenchmarkIssue(b *testing.B) {
+	for _, d := range []struct {
+		name string
+		url  func(testing.TB) string
+	}{{"SQLite", newSQLite}, {"PostgreSQL", func(t testing.TB) string { pgtest.Durable(t); return pgtest.New(t) }}} {
+		for _, callers := range []int{1, 8, 64} {
+			b.Run(fmt.Sprintf("%s/callers=%d", d.name, callers), func(b *testing.B) {
+				db := open(b, config(d.url(b)))
+				var leaf int64
+				hash := [32]byte{1}
+				update(b, db, func(tx *store.Tx) (err error) {
+					if leaf, err = tx.Record(entry(tx.Now())); err == nil {
+						err = tx.AddPerson(brevet.Person{ID: "pr_1", Handle: "engineer"}, brevet.Principal{Issuer: "i", Subject: "s"})
+					}
+					if err == nil {
+						err = tx.AddSignIn(brevet.SignIn{ID: "si_1", Hash: hash, Person: "pr_1", Created: tx.Now(), Expires: tx.Now().Add(time.Hour)})
+					}
+					if err == nil {
+						err = tx.AddGrant(brevet.Grant{ID: "gr_1", Person: "pr_1", Customer: "cu_1", State: brevet.Active, Leaf: leaf})
+					}
+					return err
+				})
+				var n atomic.Int64
+				b.ResetTimer()
+				var wg sync.WaitGroup
+				for range callers {
+					wg.Go(func() {
+						for n.Add(1) <= int64(b.N) {
+							issueOne(b, db, hash, leaf)
+						}
+					})
+				}
+				wg.Wait()
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "credentials/s")
+			})
+		}
+	}
+}
+
+func issueOne(b *testing.B, db *store.DB, hash [32]byte, leaf int64) {
+	var s brevet.Session
+	read := func(tx *store.Tx) error {
+		_, err1 := tx.SignInByHash(hash)
+		_, err2 := tx.Grant("gr_1")
+		_, err3 := tx.Proven(leaf)
+		if tx.GrantOver("gr_1") {
+			b.Error("the grant is over")
+		}
+		return errors.Join(err1, err2, err3)
+	}
+	write := func(put func(tx *store.Tx) error) {
+		if err := db.Update(b.Context(), func(tx *store.Tx) error {
+			if err := read(tx); err != nil {
+				return err
+			}
+			if err := put(tx); err != nil {
+				return err
+			}
+			_, err := tx.Record(entry(tx.Now()))
+			return err
+		}); err != nil {
+			b.Error(err)
+		}
+	}
+	write(func(tx *store.Tx) error {
+		s = brevet.Session{ID: brevet.NewID[brevet.SessionID](tx.Now()), Grant: "gr_1", Person: "pr_1", State: brevet.Intended, Created: tx.Now(), Until: tx.Now().Add(time.Hour)}
+		return tx.AddSession(s)
+	})
+	write(func(tx *store.Tx) error { s.State, s.AccessKey = brevet.Issued, "ASIA"; return tx.PutSession(s) })
 }
 
 func compareSingle(b *testing.B, raw, ours func()) {

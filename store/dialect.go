@@ -10,9 +10,10 @@ import (
 	"strings"
 
 	"github.com/brevet-access/brevet"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
-	"modernc.org/sqlite"               // and the driver "sqlite"
+	"github.com/jackc/pgx/v5/stdlib"
+	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
@@ -40,6 +41,11 @@ func (db *DB) connect(ctx context.Context) error {
 	return brevet.Errorf(brevet.Invalid, "the database must be given as sqlite:PATH or postgres://HOST/NAME")
 }
 
+// walPages is the size at which the write-ahead log is folded into the
+// database and begun again. It stays small because to overwrite a file is
+// faster than to let it grow.
+const walPages = "2000"
+
 func (db *DB) connectSQLite(ctx context.Context, path string) (err error) {
 	db.dialect = onSQLite
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
@@ -50,10 +56,9 @@ func (db *DB) connectSQLite(ctx context.Context, path string) (err error) {
 	if db.unlock, err = lockFile(path + ".lock"); err != nil {
 		return err
 	}
-	// The hot path binds no time or bool, so no conversion is configured.
 	base := "file:" + (&url.URL{Path: path}).EscapedPath() +
 		"?_pragma=busy_timeout(2000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=secure_delete(1)"
-	if db.writes, err = sql.Open("sqlite", base+"&_txlock=immediate&_pragma=wal_autocheckpoint(4000)"); err == nil {
+	if db.writes, err = sql.Open("sqlite", base+"&_txlock=immediate&_pragma=wal_autocheckpoint("+walPages+")"); err == nil {
 		db.writes.SetMaxOpenConns(1)
 		db.reads, err = sql.Open("sqlite", base+"&_pragma=query_only(1)")
 	}
@@ -66,14 +71,13 @@ func (db *DB) connectSQLite(ctx context.Context, path string) (err error) {
 	return db.reach(ctx)
 }
 
-func (db *DB) connectPostgres(ctx context.Context) (err error) {
+func (db *DB) connectPostgres(ctx context.Context) error {
 	db.dialect = onPostgres
-	if db.writes, err = sql.Open("pgx", db.cfg.URL); err != nil {
+	cfg, err := pgx.ParseConfig(db.cfg.URL)
+	if err != nil {
 		return brevet.Errorf(brevet.Invalid, "the database's URL is malformed") // the cause may hold a password
 	}
-	if db.reads, err = sql.Open("pgx", db.cfg.URL); err != nil {
-		return brevet.Errorf(brevet.Invalid, "the database's URL is malformed")
-	}
+	db.writes, db.reads = stdlib.OpenDB(*cfg), stdlib.OpenDB(*cfg)
 	db.writes.SetMaxOpenConns(4) // one for the writer, the rest for River
 	db.writes.SetMaxIdleConns(4)
 	db.reads.SetMaxOpenConns(2 * readers)

@@ -17,6 +17,9 @@ type Row struct {
 	Customer brevet.CustomerID // "" for the installation
 	Time     time.Time         // when it was recorded
 	Kind     brevet.EventKind
+
+	seq    int64
+	digest [32]byte // as the leaf has it
 }
 
 // page is how many rows of the log are read at once.
@@ -180,12 +183,12 @@ func (tx *Tx) assemble(r *scanned) (Row, error) {
 	}
 	leaf := audit.Leaf{Time: time.UnixMicro(r.micros).UTC(), Kind: brevet.EventKind(r.kind), Seq: r.seq,
 		Customer: audit.Blind(blind, brevet.CustomerID(r.customer))}
-	row := Row{Customer: brevet.CustomerID(r.customer), Time: leaf.Time, Kind: leaf.Kind,
+	row := Row{seq: r.seq, Customer: brevet.CustomerID(r.customer), Time: leaf.Time, Kind: leaf.Kind,
 		Entry: audit.Entry{Index: r.index, Salt: r.salt, Details: r.details, Erased: r.salt == nil && r.details == nil}}
 	row.Leaf = []byte("the digest has a wrong length")
 	if len(r.digest) == len(leaf.Details) {
 		leaf.Details = [32]byte(r.digest)
-		row.Leaf = leaf.Marshal()
+		row.Leaf, row.digest = leaf.Marshal(), leaf.Details
 	}
 	for h := r.hashes; len(h) >= tlog.HashSize; h = h[tlog.HashSize:] {
 		row.Nodes = append(row.Nodes, tlog.Hash(h[:tlog.HashSize]))
@@ -221,5 +224,8 @@ func (tx *Tx) blind(c brevet.CustomerID) ([]byte, error) {
 	if err != nil {
 		return nil, tx.failed(err)
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.blinds[c] = salt
 	return salt, nil
 }

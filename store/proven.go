@@ -3,6 +3,7 @@ package store
 import (
 	"database/sql"
 	"errors"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,6 +43,13 @@ func (tx *Tx) Proven(index int64) (brevet.Event, error) {
 	if err != nil {
 		return brevet.Event{}, err
 	}
+	known, ok := tx.db.memory.provenAt(index)
+	if ok && (known.hash != row.Hash || known.hash != audit.LeafHash(row.Leaf)) {
+		return brevet.Event{}, disagree(index, errors.New("another leaf was proven there"))
+	}
+	if known.event != nil && row.intact() {
+		return cloneEvent(known.event), nil
+	}
 	_, event, err := row.Check()
 	if err == nil && (row.Erased || event.Customer != row.Customer) {
 		err = errors.New("the event is another's or erased")
@@ -49,7 +57,45 @@ func (tx *Tx) Proven(index int64) (brevet.Event, error) {
 	if err != nil {
 		return brevet.Event{}, disagree(index, err)
 	}
-	return event, tx.prove(head, index, row.Hash)
+	if !ok {
+		if err := tx.prove(head, index, row.Hash); err != nil {
+			return brevet.Event{}, err
+		}
+	}
+	tx.db.memory.remember(index, row.Hash, &event)
+	return cloneEvent(&event), nil
+}
+
+// intact reports whether salt and details are those of the row's digest,
+// which its leaf holds.
+func (r *Row) intact() bool {
+	return len(r.Salt) == audit.SaltSize && audit.HashDetails(r.Salt, r.Details) == r.digest
+}
+
+func cloneEvent(ev *brevet.Event) brevet.Event {
+	c := *ev
+	c.Data = maps.Clone(ev.Data)
+	if ev.Start != nil {
+		start := *ev.Start
+		c.Start = &start
+	}
+	if ev.End != nil {
+		end := *ev.End
+		c.End = &end
+	}
+	return c
+}
+
+func (l *ledger) provenAt(index int64) (provenLeaf, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.proven.get(index)
+}
+
+func (l *ledger) remember(index int64, h tlog.Hash, ev *brevet.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.proven.add(index, provenLeaf{h, ev})
 }
 
 // recorded returns an event of the batch in hand, which needs no proof.
@@ -75,19 +121,8 @@ func (tx *Tx) entry(epoch, index int64) (Row, error) {
 	return tx.assemble(&r)
 }
 
-// prove checks that the tree under head has the leaf hash h at index. What
-// was proven once, or recorded by this process, is remembered.
+// prove checks that the tree under head has the leaf hash h at index.
 func (tx *Tx) prove(head audit.Head, index int64, h tlog.Hash) error {
-	l := tx.db.memory
-	l.mu.Lock()
-	known, ok := l.proven.get(index)
-	l.mu.Unlock()
-	if ok {
-		if known != h {
-			return disagree(index, errors.New("another leaf was proven there"))
-		}
-		return nil
-	}
 	proof, err := tlog.ProveRecord(head.Size, index, tx.Hashes())
 	if err != nil {
 		return err
@@ -95,9 +130,6 @@ func (tx *Tx) prove(head audit.Head, index int64, h tlog.Hash) error {
 	if err := tlog.CheckRecord(proof, head.Size, head.Root, index, h); err != nil {
 		return disagree(index, err)
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.proven.add(index, h)
 	return nil
 }
 

@@ -43,7 +43,7 @@ import (
 // Config says which database to open, and with which keys its log is kept.
 type Config struct {
 	URL      string           // sqlite:PATH or postgres://…
-	Now      func() time.Time // nil: time.Now
+	Now      func() time.Time // nil: time.Now; on PostgreSQL within 30 s of the server's clock
 	Host     string           // name of the log, the start of its origin; the name of the key
 	Signer   note.Signer      // signs heads
 	Verifier note.Verifier    // the same key's public half
@@ -62,13 +62,15 @@ type DB struct {
 	readQs  stmts
 
 	queue   chan *job
-	closing chan struct{}
+	closing chan struct{} // closed to end the writer
+	gone    chan struct{} // closed when it has ended
 	writer  sync.WaitGroup
 	closed  atomic.Bool
 	memory  *ledger
 	fatal   atomic.Pointer[brevet.Error] // set once the log cannot be trusted any more
 	heads   *headKeeper                  // nil without Config.HeadFile
 	jobs    jobs
+	recheck bool      // SQLite: read the head before the next batch; the writer's
 	swept   time.Time // when logins and claims were last swept; the writer's
 }
 
@@ -87,7 +89,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if cfg.Signer == nil || cfg.Verifier == nil || cfg.Signer.Name() != cfg.Host || cfg.Verifier.Name() != cfg.Host {
 		return nil, brevet.Errorf(brevet.Invalid, "the log needs a signer and a verifier named after its host")
 	}
-	db := &DB{cfg: cfg, queue: make(chan *job, maxBatch), closing: make(chan struct{}), memory: newLedger()}
+	db := &DB{cfg: cfg, queue: make(chan *job, maxBatch), closing: make(chan struct{}), gone: make(chan struct{}), memory: newLedger()}
 	if err := db.connect(ctx); err != nil {
 		return nil, err
 	}
@@ -128,6 +130,7 @@ func (db *DB) Close() error {
 	db.jobs.stop()
 	close(db.closing)
 	db.writer.Wait()
+	close(db.gone)
 	if db.heads != nil {
 		db.heads.close(db.Head())
 	}

@@ -45,7 +45,7 @@ func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 	case db.queue <- j:
 	case <-ctx.Done():
 		return gaveUp(ctx)
-	case <-db.closing:
+	case <-db.gone:
 		return errClosed
 	}
 	select {
@@ -54,6 +54,10 @@ func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 	case <-ctx.Done():
 		if j.taken.CompareAndSwap(false, true) {
 			return gaveUp(ctx)
+		}
+	case <-db.gone:
+		if j.taken.CompareAndSwap(false, true) {
+			return errClosed
 		}
 	}
 	<-j.done
@@ -74,7 +78,6 @@ func (db *DB) write() {
 		case j := <-db.queue:
 			jobs = db.gather(append(jobs[:0], j))
 		case <-db.closing:
-			db.refuseQueue()
 			return
 		}
 		if len(jobs) > 0 {
@@ -102,19 +105,6 @@ func (db *DB) gather(jobs []*job) []*job {
 		}
 	}
 	return claimed
-}
-
-// refuseQueue answers those who queued up while the database was closed.
-func (db *DB) refuseQueue() {
-	for {
-		select {
-		case j := <-db.queue:
-			j.taken.Store(true)
-			j.finish(errClosed)
-		default:
-			return
-		}
-	}
 }
 
 // runGuarded runs a batch. A closure that ends its goroutine
