@@ -77,6 +77,7 @@ type Token struct {
 	Token   string    `json:"token" doc:"bearer token; a secret"`
 	Expires time.Time `json:"expires" doc:"absolute limit of the session"`
 	LogKey  string    `json:"log_key" doc:"verifier key of the audit log, as in C2SP signed notes; pin it"`
+	Sandbox bool      `json:"sandbox,omitempty" doc:"the server is a sandbox: its log may begin anew at any time"`
 	Whoami  Whoami    `json:"whoami"`
 }
 
@@ -270,12 +271,13 @@ type Checkpoint struct {
 // Entry is one row of the log. What the caller may not read has only Index
 // and Hash.
 type Entry struct {
-	Index   int64  `json:"index"`
-	Hash    string `json:"hash" doc:"RFC 6962 leaf hash, base64"`
-	Leaf    string `json:"leaf,omitempty" doc:"the leaf's bytes"`
-	Salt    string `json:"salt,omitempty" doc:"base64; absent once erased"`
-	Details string `json:"details,omitempty" doc:"JSON of the event; absent once erased"`
-	Erased  bool   `json:"erased,omitempty"`
+	Index   int64    `json:"index"`
+	Hash    string   `json:"hash" doc:"RFC 6962 leaf hash, base64"`
+	Nodes   []string `json:"nodes,omitempty" doc:"inner nodes of the tree that the row completes, base64; they help to name a changed row"`
+	Leaf    string   `json:"leaf,omitempty" doc:"the leaf's bytes"`
+	Salt    string   `json:"salt,omitempty" doc:"base64; absent once erased"`
+	Details string   `json:"details,omitempty" doc:"JSON of the event; absent once erased"`
+	Erased  bool     `json:"erased,omitempty"`
 }
 
 // Entries is a page of the log.

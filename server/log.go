@@ -61,6 +61,6 @@ func (s *server) entries(ctx context.Context, c brevet.Caller, in *entriesInput)
 }
 
 func entry(e audit.Entry) api.Entry {
-	return api.Entry{Index: e.Index, Hash: e.Hash.String(), Leaf: string(e.Leaf),
+	return api.Entry{Index: e.Index, Hash: e.Hash.String(), Nodes: each(e.Nodes, tlog.Hash.String), Leaf: string(e.Leaf),
 		Salt: base64.StdEncoding.EncodeToString(e.Salt), Details: string(e.Details), Erased: e.Erased}
 }

@@ -35,7 +35,7 @@ func (s *server) redeem(ctx context.Context, _ brevet.Caller, in *tokenInput) (a
 	}
 	x.caller = &c
 	w, err := s.Broker.Whoami(ctx, c)
-	return api.Token{Token: token, Expires: c.SignIn.Expires, LogKey: s.Broker.LogKey, Whoami: whoami(w)}, err
+	return api.Token{Token: token, Expires: c.SignIn.Expires, LogKey: s.Broker.LogKey, Sandbox: s.Banner != "", Whoami: whoami(w)}, err
 }
 
 func whoami(w broker.Whoami) api.Whoami {

@@ -42,7 +42,7 @@ func rewrite(old []byte, server string, profiles []profile) (text []byte, clashe
 		return nil, nil, err
 	}
 	eol := "\n"
-	if len(lines) > 0 && strings.HasSuffix(lines[0], "\r\n") {
+	if len(lines) > 0 && strings.HasSuffix(strings.TrimSuffix(lines[0], "\n"), "\r") {
 		eol = "\r\n"
 	}
 	foreign := sections(lines, at, found)
@@ -65,7 +65,7 @@ func join(lines []string, at span, found bool, ours, eol string) []byte {
 			b.WriteString(l)
 		}
 		if n := len(lines); n > 0 && !strings.HasSuffix(lines[n-1], "\n") {
-			b.WriteString(eol)
+			b.WriteString(missing(lines[n-1], eol))
 		}
 		b.WriteString(ours)
 		return b.Bytes()
@@ -81,6 +81,14 @@ func join(lines []string, at span, found bool, ours, eol string) []byte {
 		b.WriteString(l)
 	}
 	return b.Bytes()
+}
+
+// missing returns what a last line lacks of a line end.
+func missing(last, eol string) string {
+	if strings.HasSuffix(last, "\r") {
+		return "\n"
+	}
+	return eol
 }
 
 // splitLines cuts text after each line feed, so that joining gives it back.

@@ -24,7 +24,7 @@ func (c *cli) catalogShow() *cobra.Command {
 				return err
 			}
 			return c.print(got, func() {
-				c.say("version %d, digest %s", got.Version, brevet.Printable(got.Digest))
+				c.say("version %d, digest %s", got.Version, got.Digest)
 				c.tellText(got.Text)
 			})
 		}))

@@ -158,8 +158,20 @@ func exactly(names ...string) cobra.PositionalArgs {
 	}
 }
 
-// say writes a message for people to stderr.
-func (c *cli) say(format string, args ...any) { fmt.Fprintf(c.err, format+"\n", args...) }
+// say writes a message for people to stderr. The format is ours and may hold
+// line ends; text among the arguments may come from anywhere and is made
+// harmless.
+func (c *cli) say(format string, args ...any) {
+	for i, arg := range args {
+		switch arg := arg.(type) {
+		case string:
+			args[i] = brevet.Printable(arg)
+		case error:
+			args[i] = brevet.Printable(arg.Error())
+		}
+	}
+	fmt.Fprintf(c.err, format+"\n", args...)
+}
 
 // tell writes a line of the answer to stdout. Text that came from elsewhere
 // is made harmless here: nothing but what is printable reaches a terminal.

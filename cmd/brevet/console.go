@@ -61,7 +61,7 @@ func (c *cli) openConsole(ctx context.Context, s *session, got api.Console, prin
 	select {
 	case err := <-open(got.URL):
 		if err != nil {
-			c.say("No browser could be opened (%s).", brevet.Printable(err.Error()))
+			c.say("No browser could be opened (%s).", err.Error())
 			c.tell("%s", got.URL)
 			return nil
 		}

@@ -66,7 +66,7 @@ func (c *cli) oneLine(target string, err error) error {
 	if !ok {
 		e = brevet.Errorf(brevet.Internal, "%s", err)
 	}
-	c.say("brevet: %s; %s", brevet.Printable(clip(e.Message, 300)), brevet.Printable(next(target, e)))
+	c.say("brevet: %s; %s", clip(e.Message, 300), next(target, e))
 	return exitCode(api.ExitOf(e.Kind))
 }
 

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/brevet-access/brevet"
-	"github.com/brevet-access/brevet/keychain"
 )
 
 // shell knows how to change its environment.
@@ -59,7 +58,7 @@ func (c *cli) env() *cobra.Command {
 			return err
 		}
 		if unset {
-			return c.printChange(sh, environment(keychain.Credential{}).undo())
+			return c.printChange(sh, undo(os.Environ()))
 		}
 		w, err := wanted(args[0], remaining)
 		if err != nil {
@@ -87,20 +86,7 @@ func (c *cli) showEnv(ctx context.Context, sh shell, w want) error {
 	if isTerminal(c.out) {
 		c.say("hint: use it like this: %s", strings.ReplaceAll(sh.eval, "%s", w.target))
 	}
-	return c.printChange(sh, environment(k))
-}
-
-// undo returns the change that takes back what c sets.
-func (c change) undo() change {
-	out := change{unset: append([]string{}, shadows...)}
-	out.unset = append(out.unset, "AWS_REGION", "AWS_DEFAULT_REGION")
-	if mark := os.Getenv(endpointMark); mark != "" {
-		out.unset = append(out.unset, endpointMark)
-		if os.Getenv("AWS_ENDPOINT_URL") == mark {
-			out.unset = append(out.unset, "AWS_ENDPOINT_URL")
-		}
-	}
-	return out
+	return c.printChange(sh, environment(k, os.Environ()))
 }
 
 // printChange writes the change in the language of the shell. What is set is

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -30,8 +29,8 @@ type change struct {
 	set   [][2]string
 }
 
-// environment returns the change that makes AWS tools use k.
-func environment(k keychain.Credential) change {
+// environment returns the change to env that makes AWS tools use k.
+func environment(k keychain.Credential, env []string) change {
 	c := change{unset: slices.Clone(shadows)}
 	set := func(name, value string) {
 		if value != "" {
@@ -46,29 +45,53 @@ func environment(k keychain.Credential) change {
 	set("AWS_DEFAULT_REGION", k.Region)
 	set("BREVET_TARGET", k.Target)
 	set("BREVET_GRANT", k.Grant)
-	c.unset = append(c.unset, endpoints(k.Endpoint)...)
+	c.unset = append(c.unset, endpoints(k.Endpoint, env)...)
 	set("AWS_ENDPOINT_URL", k.Endpoint)
 	set(endpointMark, k.Endpoint)
 	return c
 }
 
-// endpoints lists what must go so that tools talk to the given endpoint: with
-// one of its own, every other; with AWS's, only one that brevet set.
-func endpoints(endpoint string) []string {
-	mark := os.Getenv(endpointMark)
+// endpoints lists what must go from env so that tools talk to the given
+// endpoint: with one of its own, every other; with AWS's, only one that
+// brevet set.
+func endpoints(endpoint string, env []string) []string {
 	if endpoint == "" {
-		if mark != "" && os.Getenv("AWS_ENDPOINT_URL") == mark {
-			return []string{"AWS_ENDPOINT_URL", endpointMark}
-		}
-		return nil
+		return marked(env)
 	}
 	out := []string{"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"}
-	for _, kv := range os.Environ() {
+	for _, kv := range env {
 		if name, _, _ := strings.Cut(kv, "="); strings.HasPrefix(name, "AWS_ENDPOINT_URL_") {
 			out = append(out, name)
 		}
 	}
 	return out
+}
+
+// marked lists the variables of an endpoint that brevet set.
+func marked(env []string) []string {
+	mark := value(env, endpointMark)
+	switch {
+	case mark == "":
+		return nil
+	case value(env, "AWS_ENDPOINT_URL") != mark: // somebody changed it since
+		return []string{endpointMark}
+	}
+	return []string{endpointMark, "AWS_ENDPOINT_URL"}
+}
+
+func value(env []string, name string) string {
+	for _, kv := range env {
+		if v, ok := strings.CutPrefix(kv, name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}
+
+// undo returns the change that takes back from env what environment set.
+func undo(env []string) change {
+	out := append(slices.Clone(shadows), "AWS_REGION", "AWS_DEFAULT_REGION")
+	return change{unset: append(out, marked(env)...)}
 }
 
 // apply returns env with the change made.

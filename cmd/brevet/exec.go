@@ -111,7 +111,7 @@ func (c *cli) use(ctx context.Context, s *session, w want) (keychain.Credential,
 func (c *cli) runWith(k keychain.Credential, args []string) error {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.in, c.out, c.err
-	cmd.Env = environment(k).apply(os.Environ())
+	cmd.Env = environment(k, os.Environ()).apply(os.Environ())
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, passed...)
 	defer signal.Stop(signals)
@@ -135,7 +135,7 @@ func (c *cli) runWith(k keychain.Credential, args []string) error {
 // cannotRun returns 127 for a command that is not there, else 126, as shells
 // do.
 func (c *cli) cannotRun(name string, err error) error {
-	c.say("brevet: cannot run %s: %s", brevet.Printable(name), brevet.Printable(rootCause(err)))
+	c.say("brevet: cannot run %s: %s", name, rootCause(err))
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
 		return exitCode(127)
 	}

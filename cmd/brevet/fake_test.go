@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -50,7 +51,8 @@ func newFake() *fake {
 		catalog: api.Catalog{Version: 1, Digest: "d1", Text: "issuer: https://issuer.brevet.invalid\n"}}
 	f.newLogKey()
 	f.record(brevet.Event{Kind: brevet.LogOpened, Actor: brevet.Actor{System: "boot"}})
-	f.srv = httptest.NewServer(f.routes())
+	f.srv = httptest.NewUnstartedServer(f.routes())
+	f.srv.Start()
 	return f
 }
 
@@ -166,12 +168,9 @@ func (f *fake) token(_ string, r *http.Request) (any, error) {
 	return api.Token{Token: token, Expires: time.Now().Add(8 * time.Hour), LogKey: f.key, Whoami: who.(api.Whoami)}, err
 }
 
-func (f *fake) logout(who string, r *http.Request) (any, error) {
-	for t, p := range f.tokens {
-		if p == who {
-			delete(f.tokens, t)
-		}
-	}
+func (f *fake) logout(_ string, r *http.Request) (any, error) {
+	bearer, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	delete(f.tokens, bearer)
 	return struct{}{}, nil
 }
 
@@ -262,15 +261,14 @@ func (f *fake) open(q *api.Request, d api.Decision) {
 func (f *fake) stir() { close(f.changed); f.changed = make(chan struct{}) }
 
 // wait gives way until something changed.
-func (f *fake) wait(limit time.Duration) bool {
+func (f *fake) wait(ctx context.Context, limit time.Duration) {
 	changed := f.changed
 	f.mu.Unlock()
 	defer f.mu.Lock()
 	select {
 	case <-changed:
-		return true
+	case <-ctx.Done():
 	case <-time.After(limit):
-		return false
 	}
 }
 
@@ -313,7 +311,7 @@ func (f *fake) list(who string, r *http.Request) (any, error) {
 func (f *fake) get(_ string, r *http.Request) (any, error) {
 	q, err := f.find(r.PathValue("id"))
 	if limit, perr := brevet.ParseDuration(r.URL.Query().Get("wait")); err == nil && perr == nil && q.State == "pending" {
-		f.wait(limit)
+		f.wait(r.Context(), limit)
 	}
 	return q, err
 }

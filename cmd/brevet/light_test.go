@@ -2,6 +2,7 @@ package main
 
 import (
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -19,6 +20,27 @@ func TestLinksNothingHeavy(t *testing.T) {
 			if strings.HasPrefix(pkg, heavy) {
 				t.Errorf("cmd/brevet links %s", strings.TrimSpace(pkg))
 			}
+		}
+	}
+}
+
+// text/template calls methods by name. If anything of it is reachable the
+// linker keeps every exported method of every type: a quarter more to load.
+func TestLinksNoTemplates(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the program")
+	}
+	program := filepath.Join(t.TempDir(), "brevet")
+	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	out, err := exec.Command("go", "tool", "nm", program).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, symbol := range []string{"reflect.Value.MethodByName", "text/template.(*state).walk"} {
+		if strings.Contains(string(out), " "+symbol+"\n") {
+			t.Errorf("cmd/brevet links %s", symbol)
 		}
 	}
 }

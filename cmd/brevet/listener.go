@@ -98,8 +98,7 @@ func sameServer(a, b string) bool {
 func page(w http.ResponseWriter, err error) {
 	title, text := "You are signed in.", "Close this tab."
 	if err != nil {
-		title, text = "You are not signed in.", brevet.AsError(err).Message+". The terminal says more."
-		text = strings.ToUpper(text[:1]) + text[1:]
+		title, text = "You are not signed in.", sentence(brevet.AsError(err).Message)+" The terminal says more."
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
@@ -145,7 +144,7 @@ func (c *cli) caught(ctx context.Context, cl *client.Client, q api.AuthorizeQuer
 		case err := <-opened:
 			opened = nil
 			if err != nil {
-				c.say("No browser could be opened (%s). Open this URL on this machine:\n%s", brevet.Printable(err.Error()), target)
+				c.say("No browser could be opened (%s). Open this URL on this machine:\n%s", err.Error(), target)
 			}
 		case <-ctx.Done():
 			return "", waited(ctx, "nobody signed in within %s", human(loginLimit))

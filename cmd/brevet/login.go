@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -81,6 +82,7 @@ func (c *cli) signIn(ctx context.Context, f loginFlags) error {
 		return err
 	}
 	if err := c.remember(o, token, f.acceptLogKey); err != nil {
+		c.giveBack(ctx, o.server, token.Token)
 		return err
 	}
 	return c.print(token.Whoami, func() { c.tell("%s", summary(token.Whoami)) })
@@ -97,7 +99,7 @@ func (c *cli) prepare(o *opened) error {
 		return err
 	}
 	if chosen && kind == keychain.File {
-		c.say("No OS keychain is used: secrets lie sealed in %s, beside their key.", brevet.Printable(o.home.Dir()))
+		c.say("No OS keychain is used: secrets lie sealed in %s, beside their key.", o.home.Dir())
 	}
 	o.config.Keychain = kind
 	return o.unlock()
@@ -105,11 +107,12 @@ func (c *cli) prepare(o *opened) error {
 
 // remember keeps the token, and pins the key of the server's log. A key that
 // has changed is refused: a server that shows another log than before may
-// have been replaced.
+// have been replaced. A sandbox on one's own machine was merely begun anew.
 func (c *cli) remember(o *opened, token api.Token, accept bool) error {
 	pinned := o.config.Pin(o.server)
 	if pinned != "" && pinned != token.LogKey {
-		if !accept {
+		sandbox := token.Sandbox && strings.HasPrefix(o.server, "http://127.0.0.1:")
+		if !accept && !sandbox {
 			return brevet.Errorf(brevet.Conflict, "the log of %s is signed with another key than at the last sign-in", o.server).
 				WithUnmet(brevet.Unmet{Condition: "log key " + pinned, Have: "now " + token.LogKey, Remedy: "ask whoever runs the server whether the log was set up anew"}).
 				WithHint("if that is in order: brevet login --accept-new-log-key")
@@ -132,6 +135,16 @@ func (c *cli) remember(o *opened, token api.Token, accept bool) error {
 	})
 }
 
+// giveBack ends a sign-in that could not be kept. If that fails it ends by
+// itself.
+func (c *cli) giveBack(ctx context.Context, server, token string) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := client.New(server, token, api.Version).Logout(ctx); err != nil {
+		c.say("brevet: the sign-in that was refused here ends by itself: %s", err.Error())
+	}
+}
+
 // summary says who signed in and how long the multi-factor proof is good:
 // "Signed in as engineer. MFA 3 s ago: good for 8 h, for Admin 1 h."
 func summary(w api.Whoami) string {
@@ -145,21 +158,20 @@ func summary(w api.Whoami) string {
 // goodFor lists the rungs, loosest first and unnamed, the tighter ones with
 // the roles that demand them.
 func goodFor(w api.Whoami) string {
-	var parts []string
-	for i := len(w.Rungs) - 1; i >= 0; i-- {
-		r := w.Rungs[i]
+	var parts, tooOld []string
+	for _, r := range slices.Backward(w.Rungs) {
 		good := human(r.Until.Sub(w.Now))
-		if !r.Until.After(w.Now) {
-			good = "not any more"
-		}
 		switch {
-		case parts == nil && r.Until.After(w.Now):
-			parts = append(parts, "good for "+good)
+		case !r.Until.After(w.Now):
+			tooOld = append(tooOld, r.Roles...)
 		case parts == nil:
-			parts = append(parts, "too old for "+strings.Join(r.Roles, ", "))
+			parts = append(parts, "good for "+good)
 		default:
-			parts = append(parts, fmt.Sprintf("for %s %s", strings.Join(r.Roles, ", "), good))
+			parts = append(parts, "for "+strings.Join(r.Roles, ", ")+" "+good)
 		}
+	}
+	if tooOld != nil {
+		parts = append(parts, "too old for "+strings.Join(tooOld, ", "))
 	}
 	if parts == nil {
 		return ""

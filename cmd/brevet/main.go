@@ -79,18 +79,18 @@ func (c *cli) fail(err error) int {
 		e, ok = brevet.Errorf(brevet.Invalid, "%s", err).WithHint("brevet help shows how it goes"), true
 	}
 	if !ok {
-		c.say("brevet: %s", brevet.Printable(err.Error()))
+		c.say("brevet: %s", err.Error())
 		return api.ExitOf(brevet.Internal)
 	}
-	c.say("brevet: %s", brevet.Printable(e.Message))
+	c.say("brevet: %s", e.Message)
 	for _, u := range e.Unmet {
-		c.say("  needs: %s (%s)", brevet.Printable(u.Condition), brevet.Printable(u.Have))
+		c.say("  needs: %s (%s)", u.Condition, u.Have)
 		if u.Remedy != "" {
-			c.say("         %s", brevet.Printable(u.Remedy))
+			c.say("         %s", u.Remedy)
 		}
 	}
 	if e.Hint != "" {
-		c.say("hint: %s", brevet.Printable(e.Hint))
+		c.say("hint: %s", e.Hint)
 	}
 	return api.ExitOf(e.Kind)
 }

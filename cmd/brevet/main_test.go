@@ -80,6 +80,7 @@ func TestStories(t *testing.T) {
 			env.Setenv("BROWSER", "browser --new-tab")
 			env.Setenv("PERSON", "engineer")
 			env.Setenv("SHELL", "/bin/bash")
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // else each command takes a second more
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"fake": fakeCommand},

@@ -72,7 +72,7 @@ func (c *cli) wishes(ctx context.Context, s *session) ([]profile, error) {
 	for _, t := range targets {
 		p, ok := c.profileFor(s, program, t)
 		if !ok {
-			c.say("brevet: %s is left out: it does not fit into an AWS config file", brevet.Printable(t.Target))
+			c.say("brevet: %s is left out: it does not fit into an AWS config file", t.Target)
 			continue
 		}
 		out = append(out, p)
@@ -160,7 +160,7 @@ func (c *cli) sync(server string, profiles []profile, dry bool) error {
 		return err
 	}
 	for _, clash := range clashes {
-		c.say("brevet: %s: %s", path, brevet.Printable(clash))
+		c.say("brevet: %s: %s", path, clash)
 	}
 	n := len(profiles) - len(clashes)
 	switch {

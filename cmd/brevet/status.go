@@ -27,6 +27,7 @@ func (c *cli) showStatus(s *session, st api.Status) {
 		return
 	}
 	now := s.now()
+	var tables []*table
 	if len(st.Active) > 0 {
 		t := &table{head: []string{"ACTIVE", "LEFT", "ENDS", "GRANT"}}
 		for _, g := range st.Active {
@@ -36,21 +37,27 @@ func (c *cli) showStatus(s *session, st api.Status) {
 				t.add(g.Target, "not begun", at(g.Start, now), g.ID)
 			}
 		}
-		t.print(c)
+		tables = append(tables, t)
 	}
 	if len(st.Waiting) > 0 {
 		t := &table{head: []string{"WAITING", "FOR", "UNTIL", "REQUEST"}, flex: 1}
 		for _, r := range st.Waiting {
 			t.add(r.Target, r.WaitsFor, at(r.Lapses, now), r.ID)
 		}
-		t.print(c)
+		tables = append(tables, t)
 	}
 	if len(st.Decide) > 0 {
 		t := &table{head: []string{"FOR YOU TO DECIDE", "WHO", "REQUEST", "REASON"}, flex: 3}
 		for _, r := range st.Decide {
 			t.add(r.Target+" "+spoken(r.Duration), r.Person, r.ID, r.Reason)
 		}
+		tables = append(tables, t)
+		defer c.say("hint: brevet approve REQUEST, or brevet deny REQUEST")
+	}
+	for i, t := range tables {
+		if i > 0 {
+			c.tell("")
+		}
 		t.print(c)
-		c.say("hint: brevet approve REQUEST, or brevet deny REQUEST")
 	}
 }
