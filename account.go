@@ -1,7 +1,6 @@
 package brevet
 
 import (
-	"regexp"
 	"strings"
 )
 
@@ -61,22 +60,20 @@ type Target struct {
 // String returns ACCOUNT/ROLE.
 func (t Target) String() string { return t.Account + "/" + string(t.Role) }
 
-var (
-	accountName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
-	roleName    = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,39}$`)
-	awsAccount  = regexp.MustCompile(`^[0-9]{12}$`)
-)
-
 // ValidName reports whether s can name a customer or an account: 1 to 63
 // characters of letters, digits and . _ -, starting with a letter or digit.
-func ValidName(s string) bool { return accountName.MatchString(s) }
+func ValidName(s string) bool {
+	return named(s, 63, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", "._-")
+}
 
 // ValidRole reports whether s can name a role: a letter and up to 39 letters,
 // digits, _ and -.
-func ValidRole(s string) bool { return roleName.MatchString(s) }
+func ValidRole(s string) bool {
+	return named(s, 40, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", "0123456789_-")
+}
 
 // ValidAWSAccount reports whether s is an AWS account number.
-func ValidAWSAccount(s string) bool { return awsAccount.MatchString(s) }
+func ValidAWSAccount(s string) bool { return len(s) == 12 && strings.Trim(s, "0123456789") == "" }
 
 // ParseTarget reads ACCOUNT/ROLE. The error is of kind [Invalid].
 func ParseTarget(s string) (Target, error) {
@@ -86,4 +83,8 @@ func ParseTarget(s string) (Target, error) {
 			WithHint("write ACCOUNT/ROLE, for example acme-prod/Admin; brevet ls shows what there is")
 	}
 	return Target{account, RoleName(role)}, nil
+}
+
+func named(s string, most int, first, more string) bool {
+	return s != "" && len(s) <= most && strings.IndexByte(first, s[0]) >= 0 && strings.Trim(s, first+more) == ""
 }

@@ -100,7 +100,7 @@ func checkAccount(name, number, env, region string) error {
 		return brevet.Errorf(brevet.Invalid, "number: %s is not an account number: twelve digits", quote(number))
 	case env != "" && !brevet.ValidName(env):
 		return brevet.Errorf(brevet.Invalid, "env: %s is not a name", quote(env))
-	case !regionName.MatchString(region):
+	case !regionName().MatchString(region):
 		return brevet.Errorf(brevet.Invalid, "region: %s is not an AWS region", quote(region))
 	}
 	return nil

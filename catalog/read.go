@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -15,12 +14,12 @@ import (
 )
 
 var (
-	issuerHost = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$`)
-	issuerPath = regexp.MustCompile(`^(/[A-Za-z0-9._-]+)*$`)
-	regionName = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+){1,2}-[0-9]{1,2}$`)
-	audience   = regexp.MustCompile(`^brevet:[0-9]{12}:[a-z2-7]{26}$`)
-	iamPrefix  = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{1,24}$`) // with a role of 40, the 64 characters that IAM takes
-	managed    = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]+(/[A-Za-z0-9+=,.@_-]+)*$`)
+	issuerHost = lazy(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$`)
+	issuerPath = lazy(`^(/[A-Za-z0-9._-]+)*$`)
+	regionName = lazy(`^[a-z]{2,4}(-[a-z]+){1,2}-[0-9]{1,2}$`)
+	audience   = lazy(`^brevet:[0-9]{12}:[a-z2-7]{26}$`)
+	iamPrefix  = lazy(`^[A-Za-z0-9+=,.@_-]{1,24}$`) // with a role of 40, the 64 characters that IAM takes
+	managed    = lazy(`^[A-Za-z0-9+=,.@_-]+(/[A-Za-z0-9+=,.@_-]+)*$`)
 )
 
 // IAM's own limits on a role.
@@ -46,7 +45,7 @@ func (p *parser) issuerURL(v value) string {
 		p.errorf(v, "must have neither user, query nor fragment")
 	case strings.HasSuffix(s, "/"):
 		p.errorf(v, "must not end in /")
-	case !issuerHost.MatchString(u.Host) || !issuerPath.MatchString(u.EscapedPath()) || len(s) > 200:
+	case !issuerHost().MatchString(u.Host) || !issuerPath().MatchString(u.EscapedPath()) || len(s) > 200:
 		p.errorf(v, "%s is not https://HOST with a lower-case host name", quote(s))
 	default:
 		return s
@@ -79,7 +78,7 @@ func (p *parser) readRoles(v value) {
 func (p *parser) managedPolicies(v value) []string {
 	var out []string
 	p.list(v, func(v value) {
-		s := p.matching(v, func(s string) bool { return managed.MatchString(s) && len(s) <= 128 },
+		s := p.matching(v, func(s string) bool { return managed().MatchString(s) && len(s) <= 128 },
 			"the name of an AWS managed policy, such as job-function/ViewOnlyAccess")
 		if s != "" && slices.Contains(out, s) {
 			p.errorf(v, "%s stands there twice", s)
@@ -125,7 +124,7 @@ func (p *parser) readCustomer(v value) {
 		},
 		"id": func(v value) { k.ID = p.customerID(v) },
 		"prefix": func(v value) {
-			k.prefix = p.matching(v, iamPrefix.MatchString, "the beginning of an IAM role's name, at most 24 characters")
+			k.prefix = p.matching(v, iamPrefix().MatchString, "the beginning of an IAM role's name, at most 24 characters")
 		},
 		"accounts": func(v value) { p.list(v, func(v value) { k.accounts = append(k.accounts, p.readAccount(v)) }) },
 		"rights":   func(v value) { p.readRights(k, v) },
@@ -166,7 +165,7 @@ func (p *parser) readAccount(v value) *account {
 			a.number = v
 		},
 		"env":    func(v value) { a.Env = p.matching(v, brevet.ValidName, "a name: 1 to 63 letters, digits, . _ -") },
-		"region": func(v value) { a.Region = p.matching(v, regionName.MatchString, "an AWS region, such as eu-west-1") },
+		"region": func(v value) { a.Region = p.matching(v, regionName().MatchString, "an AWS region, such as eu-west-1") },
 		"audience": func(v value) {
 			a.Audience = p.text(v)
 			a.audience = v
@@ -174,7 +173,7 @@ func (p *parser) readAccount(v value) *account {
 		"contract": func(v value) { a.Contract = p.integer(v, 1) },
 		"roles":    func(v value) { a.roles = p.names(v) },
 	}, need...)
-	if a.Audience != "" && a.ID != "" && (!audience.MatchString(a.Audience) || !strings.HasPrefix(a.Audience, "brevet:"+string(a.ID)+":")) {
+	if a.Audience != "" && a.ID != "" && (!audience().MatchString(a.Audience) || !strings.HasPrefix(a.Audience, "brevet:"+string(a.ID)+":")) {
 		p.errorf(a.audience, "%s is not brevet:%s: and 26 characters of a-z 2-7", quote(a.Audience), a.ID)
 	}
 	return a

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -101,12 +102,18 @@ func (r *reader) document(text []byte) (value, bool) {
 	return root, len(r.problems) == before
 }
 
-var syntaxLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+// lazy compiles an expression at its first use: the client links this package
+// and runs at every aws call, where a catalog is never read.
+func lazy(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}
+
+var syntaxLine = lazy(`^yaml: (?:line (\d+): )?(.*)$`)
 
 func (r *reader) syntax(err error) {
 	at := value{&yaml.Node{Line: 1}, ""}
 	text := brevet.Printable(strings.ReplaceAll(err.Error(), "\n", " "))
-	if m := syntaxLine.FindStringSubmatch(text); m != nil {
+	if m := syntaxLine().FindStringSubmatch(text); m != nil {
 		if n, err := strconv.Atoi(m[1]); err == nil {
 			at.Line = n
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"sync"
 )
 
 // The bounds on Cedar text. The engine works by recursion and has none of its
@@ -17,7 +18,13 @@ const (
 )
 
 // cedarToken is a string, a comment, a word, or one other character.
-var cedarToken = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|//[^\n]*|[A-Za-z0-9_]+|[^\s]`)
+// lazy compiles an expression at its first use: the client links this package
+// and runs at every aws call, where nothing is compiled.
+func lazy(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}
+
+var cedarToken = lazy(`"(?:[^"\\]|\\.)*"|//[^\n]*|[A-Za-z0-9_]+|[^\s]`)
 
 // bounds counts what the engine recurses on.
 type bounds struct{ depth, ifs, prefix, dots, terms int }
@@ -29,7 +36,7 @@ func bounded(text string) error {
 	}
 	var b bounds
 	for rest := text; ; {
-		at := cedarToken.FindStringIndex(rest)
+		at := cedarToken().FindStringIndex(rest)
 		if at == nil {
 			return nil
 		}

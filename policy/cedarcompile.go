@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -186,13 +185,13 @@ func (w *world) check(r *cedarRule) error {
 	return nil
 }
 
-var position = regexp.MustCompile(`^parser error: parse error at \S*:(\d+):(\d+) (.*)$`)
+var position = lazy(`^parser error: parse error at \S*:(\d+):(\d+) (.*)$`)
 
 // parseProblem finds the position in an error of the parser.
 func parseProblem(where string, err error) Problem {
 	text := brevet.Printable(strings.ReplaceAll(err.Error(), "\n", " "))
 	p := Problem{Where: where, Line: 1, Column: 1, Message: text}
-	if m := position.FindStringSubmatch(text); m != nil {
+	if m := position().FindStringSubmatch(text); m != nil {
 		p.Line, _ = strconv.Atoi(m[1])
 		p.Column, _ = strconv.Atoi(m[2])
 		p.Message = "not Cedar: at " + m[3]
