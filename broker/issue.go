@@ -136,10 +136,7 @@ func (b *Broker) keep(ctx context.Context, o *order, have brevet.SessionID) (kep
 		if s.State != brevet.Issued || s.Console || s.Person != o.caller.Person.ID || s.Account != o.account.ID || s.Role != o.role.Name || !now.Before(s.Expires) {
 			return nil
 		}
-		if o.grant, err = b.best(tx, o, now); err != nil || o.grant.ID != s.Grant {
-			return err
-		}
-		if err := b.prove(tx, o); err != nil {
+		if err := b.choose(tx, o, now); err != nil || o.grant.ID != s.Grant {
 			return err
 		}
 		left := s.Expires.Sub(now)
@@ -210,16 +207,24 @@ func (b *Broker) issue(ctx context.Context, o *order) (brevet.Credential, error)
 	return cred, nil
 }
 
-// intend re-checks everything and records the intent, in one transaction.
+// intend re-checks everything and records the intent. What the log proves
+// about a grant's beginning cannot change, so it is read and proven beside the
+// writer; what may have ended since is asked again under the head's lock.
 func (b *Broker) intend(ctx context.Context, o *order) error {
+	if err := b.DB.View(ctx, func(tx *store.Tx) error { return b.choose(tx, o, b.now()) }); err != nil {
+		return err
+	}
+	grant, request := o.grant, o.request
 	return b.DB.Update(ctx, func(tx *store.Tx) error {
+		o.grant, o.request = grant, request // the closure may be run again
 		if tx.SignInOver(o.caller.SignIn.ID) || tx.PersonOver(o.caller.Person.ID) {
 			return signInOver()
 		}
 		now := tx.Now()
-		var err error
-		if o.grant, err = b.best(tx, o, now); err != nil {
-			return err
+		if o.grant.ID == "" || tx.GrantOver(o.grant.ID) || !o.grant.Live(now) {
+			if err := b.choose(tx, o, now); err != nil {
+				return err
+			}
 		}
 		rung, err := b.rung(tx, o, now)
 		if err != nil {
@@ -229,9 +234,6 @@ func (b *Broker) intend(ctx context.Context, o *order) error {
 			if err := b.firstUse(tx, o, now); err != nil {
 				return err
 			}
-		}
-		if err := b.prove(tx, o); err != nil {
-			return err
 		}
 		if o.ttl, err = b.lease(o, now); err != nil {
 			return err
@@ -249,16 +251,21 @@ func (b *Broker) intend(ctx context.Context, o *order) error {
 	})
 }
 
+// choose finds and proves the caller's live grant that ends last; the order
+// has none if there is none.
+func (b *Broker) choose(tx *store.Tx, o *order, now time.Time) (err error) {
+	if o.grant, err = b.best(tx, o, now); err != nil || o.grant.ID == "" {
+		return err
+	}
+	return b.prove(tx, o)
+}
+
 // rung judges MFA at this issue (law 6), by the tighter of what the catalog
 // demands now and what the entitlement behind the grant demands.
 func (b *Broker) rung(tx *store.Tx, o *order, now time.Time) (brevet.Rung, error) {
 	need := o.answer.MFA
 	if o.grant.ID != "" {
-		r, err := tx.Request(o.grant.Request)
-		if err != nil {
-			return "", err
-		}
-		if e, ok := b.Catalog().Policy.Find(r.Entitlement); ok {
+		if e, ok := b.Catalog().Policy.Find(o.request.Entitlement); ok {
 			need = need.Tighter(e.MFA)
 		}
 	} else if !b.opensOnUse(o) && !b.waiting(tx, o, now) {
@@ -330,7 +337,10 @@ func (b *Broker) firstUse(tx *store.Tx, o *order, now time.Time) error {
 		return err
 	}
 	o.grant = g
-	return tx.PutGrant(g)
+	if err := tx.PutGrant(g); err != nil {
+		return err
+	}
+	return b.prove(tx, o)
 }
 
 // noGrant says why there is none, and the next command.
@@ -399,11 +409,8 @@ func (b *Broker) failed(ctx context.Context, o *order, cause error) error {
 func (b *Broker) outcome(ctx context.Context, o *order, cred brevet.Credential) error {
 	var no error
 	err := b.DB.Update(ctx, func(tx *store.Tx) error {
-		g, err := tx.Grant(o.grant.ID)
-		if err != nil {
-			return err
-		}
-		if tx.GrantOver(g.ID) || tx.PersonOver(g.Person) {
+		g := o.grant
+		if tx.GrantOver(g.ID) || tx.PersonOver(g.Person) { // by the log, whatever the row says
 			g.State = brevet.Revoked
 		}
 		stored, err := b.stored(tx, o)
