@@ -16,7 +16,7 @@ func sampleAsk() brevet.Ask {
 			{By: brevet.Subjects{Groups: []string{"leads"}, People: []brevet.Handle{"lead"}}, Quorum: 2},
 			{By: brevet.Subjects{Groups: []string{"security"}, People: []brevet.Handle{"security"}}, Quorum: 1},
 		}},
-		Activate: brevet.OnApproval, Duration: time.Hour, NotBefore: dawn, Reason: "restore db-7", Ticket: "OPS-1",
+		Activate: brevet.OnApproval, MFA: brevet.Rung1h, Duration: time.Hour, NotBefore: dawn, Reason: "restore db-7", Ticket: "OPS-1",
 		SessionPolicy: "{}", CatalogVersion: 7}
 }
 
@@ -101,7 +101,7 @@ func leaves(t *testing.T, v reflect.Value, name string, change func(name string,
 // TestDigestIsPinned holds the digest's bytes: requests in databases and
 // approvals in logs were made with it.
 func TestDigestIsPinned(t *testing.T) {
-	const want = "3722b275e37181a6c2c76ee529c115dda03814f072642d53a151ca0d078fe1f0"
+	const want = "ad6f21936f1a3919e11bdd4080244e13ca287291bb7d0a9f2bc96df712abb874"
 	if got := sampleAsk().Digest(); got != want {
 		t.Errorf("digest %s, want %s; approvals that are on record would no longer fit their requests", got, want)
 	}

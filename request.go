@@ -31,6 +31,7 @@ type Ask struct {
 	Entitlement    string        `json:"entitlement"`
 	Rule           Approval      `json:"rule"` // frozen when it was asked
 	Activate       Activation    `json:"activate"`
+	MFA            Rung          `json:"mfa"` // how fresh the proof of whoever uses the grant must be
 	Duration       time.Duration `json:"duration"`
 	NotBefore      time.Time     `json:"not_before"` // zero: at once
 	Reason         string        `json:"reason"`
@@ -91,7 +92,7 @@ func NewRequest(id RequestID, ask Ask, by Actor, now time.Time, wait time.Durati
 
 func (r Request) event(k EventKind, by Actor, now time.Time) Event {
 	return Event{Kind: k, Time: now, Customer: r.Customer, Actor: by, Person: r.Person,
-		Request: r.ID, Account: r.Account, Role: r.Role, Digest: r.Digest(), Data: map[string]string{"decisions": r.DecisionsDigest()}}
+		Request: r.ID, Account: r.Account, Role: r.Role, Digest: r.Digest(), Data: map[string]string{"decisions": r.DecisionsDigest(), "lapses": r.Lapses.UTC().Format(time.RFC3339Nano)}}
 }
 
 // DecisionsDigest returns the lower-case hex SHA-256 of the decisions' JSON.
@@ -200,6 +201,27 @@ func (r Request) mayDecide(d Decision) error {
 	return nil
 }
 
+// Meets reports whether the decisions on the request are enough for rule, too:
+// for a rule that is not the one under which it was asked.
+func (r Request) Meets(rule Approval) bool {
+	if rule.Automatic {
+		return true
+	}
+	step, yes := 0, 0
+	for _, d := range r.Decisions {
+		if step == len(rule.Steps) {
+			break
+		}
+		if d.Approve && d.Person != "" && rule.Steps[step].By.Cover(d.Handle, d.Groups) {
+			yes++
+		}
+		if yes >= max(1, rule.Steps[step].Quorum) {
+			step, yes = step+1, 0
+		}
+	}
+	return len(rule.Steps) > 0 && step == len(rule.Steps)
+}
+
 // Withdraw ends a pending request at the wish of its requester.
 func (r Request) Withdraw(by Actor, now time.Time) (Request, []Event, error) {
 	if by.Person != r.Person {
@@ -241,9 +263,11 @@ func (r Request) Open(id GrantID, by Actor, now time.Time) (Grant, []Event, erro
 	case r.NotBefore.After(now):
 		g.Start, g.Waits = r.NotBefore, r.NotBefore.Add(r.Duration)
 		e.Start = &g.Start
+		e.Data = map[string]string{"waits": g.Waits.UTC().Format(time.RFC3339Nano)}
 		return g, []Event{e}, nil
 	case r.Activate == OnUse:
 		g.Waits = now.Add(24 * time.Hour)
+		e.Data = map[string]string{"waits": g.Waits.UTC().Format(time.RFC3339Nano)}
 		return g, []Event{e}, nil
 	}
 	g, events, err := g.Activate(by, now)

@@ -304,6 +304,7 @@ type Catalog struct {
 // Apply proposes a version of the catalog.
 type Apply struct {
 	Text string `json:"text" doc:"the YAML of the catalog"`
+	Base int64  `json:"base,omitempty" doc:"version that the text was made from: a conflict if another rules by now; 0: whatever rules" minimum:"0"`
 }
 
 // Applied says what became of a proposal.

@@ -12,6 +12,9 @@ import (
 // unanswered is how long a request waits for a decision before it lapses.
 const unanswered = 24 * time.Hour
 
+// mostPending is how many requests of one person may wait at a time.
+const mostPending = 50
+
 // Ask is a request in the making. Key is the client's idempotency key: the
 // same key and content is answered with the first request.
 type Ask struct {
@@ -80,25 +83,26 @@ func (b *Broker) Targets(ctx context.Context, c brevet.Caller) ([]TargetView, er
 	return out, nil
 }
 
-// decide asks policy whether the caller may ask for this, refreshing their
-// groups first if they are older than policy allows.
-func (b *Broker) decide(ctx context.Context, c brevet.Caller, account brevet.Account, role brevet.RoleName, d time.Duration, reason string) (brevet.Caller, policy.Answer) {
-	set := b.Catalog().Policy
+// judge asks policy whether the caller may ask for this, refreshing their
+// groups first if they are older than policy allows. It returns the catalog
+// that it asked.
+func (b *Broker) judge(ctx context.Context, c brevet.Caller, account brevet.Account, role brevet.RoleName, d time.Duration, reason string) (brevet.Caller, policy.Answer, *ruling) {
+	rules := b.ruling.Load()
 	ask := func() policy.Answer {
 		q := query(c, account, role, b.now())
 		q.Duration, q.Reason = d, reason
-		return set.Decide(q)
+		return rules.Policy.Decide(q)
 	}
 	a := ask()
 	if within := a.Entitlement.GroupsWithin; a.Allowed && b.now().Sub(c.SignIn.Groups.At) <= within {
-		return c, a
+		return c, a, rules
 	}
 	fresh := b.current(ctx, c, min(15*time.Minute, max(a.Entitlement.GroupsWithin, 0)+15*time.Minute))
 	if fresh.SignIn.Leaf != c.SignIn.Leaf {
 		c = fresh
 		a = ask()
 	}
-	return c, a
+	return c, a, rules
 }
 
 // denied turns a refusal of policy into an error that explains itself.
@@ -110,10 +114,7 @@ func denied(target string, a policy.Answer) error {
 // Ask records a request. Where policy approves it, the answer is approved and
 // has a grant; else it is pending.
 func (b *Broker) Ask(ctx context.Context, c brevet.Caller, in Ask) (RequestView, error) {
-	account, role, err := b.resolve(c, in.Target)
-	if err != nil {
-		return RequestView{}, err
-	}
+	var err error
 	if in.Reason, err = brevet.CleanText("reason", in.Reason, brevet.MaxReason); err != nil {
 		return RequestView{}, err
 	}
@@ -125,17 +126,35 @@ func (b *Broker) Ask(ctx context.Context, c brevet.Caller, in Ask) (RequestView,
 	if in.Duration != 0 && in.Duration < time.Minute {
 		return RequestView{}, brevet.Errorf(brevet.Invalid, "duration: %s is too short; at least 1m", brevet.FormatDuration(in.Duration))
 	}
-	c, a := b.decide(ctx, c, account, role.Name, in.Duration, in.Reason)
+	v, err := again(ctx, b, func() (RequestView, error) { return b.askOnce(ctx, c, in) })
+	if err == nil {
+		b.changes.notify()
+	}
+	return v, err
+}
+
+func (b *Broker) askOnce(ctx context.Context, c brevet.Caller, in Ask) (v RequestView, err error) {
+	before := b.ruling.Load()
+	account, role, err := b.resolve(c, in.Target)
+	if err != nil {
+		return v, err
+	}
+	c, a, rules := b.judge(ctx, c, account, role.Name, in.Duration, in.Reason)
 	if a.Allowed && in.Duration == 0 { // judged at the longest so far
 		in.Duration = min(time.Hour, a.Longest)
-		c, a = b.decide(ctx, c, account, role.Name, in.Duration, in.Reason)
+		c, a, rules = b.judge(ctx, c, account, role.Name, in.Duration, in.Reason)
 	}
 	if !a.Allowed {
-		return RequestView{}, b.refused(ctx, c, account, role.Name, "request", denied(in.Target, a))
+		return v, b.refused(ctx, c, account, role.Name, "request", denied(in.Target, a))
 	}
-	ask := b.ask(c, account, role, a, in)
-	var v RequestView
+	if rules != before {
+		return v, errMoved
+	}
+	ask := b.ask(c, account, role, a, rules, in)
 	err = b.DB.Update(ctx, func(tx *store.Tx) error {
+		if err := rules.rules(tx); err != nil {
+			return err
+		}
 		r, _, err := b.place(tx, c, ask, a.Policy, in.Key)
 		if err != nil {
 			return err
@@ -143,20 +162,17 @@ func (b *Broker) Ask(ctx context.Context, c brevet.Caller, in Ask) (RequestView,
 		v, err = b.requestView(tx, c, r, tx.Now())
 		return err
 	})
-	if err == nil {
-		b.changes.notify()
-	}
 	return v, err
 }
 
-func (b *Broker) ask(c brevet.Caller, account brevet.Account, role brevet.Role, a policy.Answer, in Ask) brevet.Ask {
+func (b *Broker) ask(c brevet.Caller, account brevet.Account, role brevet.Role, a policy.Answer, rules *ruling, in Ask) brevet.Ask {
 	activate := a.Entitlement.Activate
 	if a.Approval.Automatic {
 		activate = brevet.OnApproval // asked for by hand: the clock starts now
 	}
 	return brevet.Ask{Person: c.Person.ID, Customer: account.Customer, Account: account.ID, Role: role.Name, RoleDigest: role.Digest(),
-		Entitlement: a.Entitlement.Name, Rule: a.Approval, Activate: activate, Duration: in.Duration,
-		Reason: in.Reason, Ticket: in.Ticket, CatalogVersion: b.ruling.Load().version}
+		Entitlement: a.Entitlement.Name, Rule: a.Approval, Activate: activate, MFA: a.MFA, Duration: in.Duration,
+		Reason: in.Reason, Ticket: in.Ticket, CatalogVersion: rules.version}
 }
 
 // place writes a request and, where policy approves it, its grant; the
@@ -179,6 +195,13 @@ func (b *Broker) place(tx *store.Tx, c brevet.Caller, ask brevet.Ask, policy, ke
 			r, err = tx.Request(brevet.RequestID(prior))
 			return r, g, err
 		}
+	}
+	waiting, err := tx.Requests(store.RequestFilter{Person: c.Person.ID, State: brevet.Pending, Limit: mostPending})
+	if err != nil {
+		return r, g, err
+	}
+	if len(waiting) == mostPending {
+		return r, g, brevet.Errorf(brevet.Conflict, "%d of your requests wait for an answer already", mostPending).WithHint("brevet withdraw takes one back")
 	}
 	r, events := brevet.NewRequest(id, ask, actor(c), now, unanswered)
 	if ask.Rule.Automatic {
@@ -276,12 +299,12 @@ func (b *Broker) holds(c brevet.Caller, customer brevet.CustomerID, right brevet
 // Requests lists requests, newest first: the caller's own, those that wait
 // for the caller's decision, or all that the caller may see.
 func (b *Broker) Requests(ctx context.Context, c brevet.Caller, l List) ([]RequestView, error) {
-	f := store.RequestFilter{State: brevet.RequestState(l.State), Limit: l.limit()}
+	f := store.RequestFilter{State: brevet.RequestState(l.State)}
 	switch l.Scope {
 	case "", "mine":
 		f.Person = c.Person.ID
 	case "decide":
-		f.State, f.Limit = brevet.Pending, 1000
+		f.State = brevet.Pending
 		c = b.current(ctx, c, 15*time.Minute)
 	case "all":
 		c = b.current(ctx, c, 15*time.Minute)
@@ -290,24 +313,48 @@ func (b *Broker) Requests(ctx context.Context, c brevet.Caller, l List) ([]Reque
 	}
 	var out []RequestView
 	err := b.DB.View(ctx, func(tx *store.Tx) error {
-		rows, err := tx.Requests(f)
-		if err != nil {
-			return err
-		}
 		now := b.now()
-		for _, r := range rows {
+		return eachRequest(tx, f, func(r brevet.Request) (bool, error) {
 			if !b.mayView(c, r, now) {
-				continue
+				return true, nil
 			}
 			v, err := b.requestView(tx, c, r, now)
 			if err != nil {
-				return err
+				return false, err
 			}
 			if l.Scope != "decide" || v.CanDecide {
 				out = append(out, v)
 			}
-		}
-		return nil
+			return len(out) < l.limit(), nil
+		})
 	})
 	return out, err
+}
+
+// eachRequest calls visit for what f finds, newest first, until that says no:
+// page by page, so that what is not for the caller crowds nothing out.
+func eachRequest(tx *store.Tx, f store.RequestFilter, visit func(brevet.Request) (more bool, err error)) error {
+	f.Limit = 500
+	seen := map[brevet.RequestID]bool{} // of the page before: times are not unique
+	for {
+		page, err := tx.Requests(f)
+		if err != nil {
+			return err
+		}
+		fresh := 0
+		for _, r := range page {
+			if seen[r.ID] {
+				continue
+			}
+			seen[r.ID] = true
+			fresh++
+			if more, err := visit(r); !more || err != nil {
+				return err
+			}
+		}
+		if len(page) < f.Limit || fresh == 0 {
+			return nil
+		}
+		f.Before = page[len(page)-1].Created.Add(time.Microsecond)
+	}
 }

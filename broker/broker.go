@@ -73,6 +73,7 @@ type Broker struct {
 	Config
 	ruling  atomic.Pointer[ruling]
 	changes changes
+	known   known
 	refresh singleflight.Group
 }
 
@@ -80,6 +81,35 @@ type Broker struct {
 type ruling struct {
 	*catalog.Catalog
 	version int64
+	leaf    int64 // index of the event that confirmed it
+}
+
+// errMoved says that another catalog took effect between judging and
+// recording: what was judged is judged again.
+var errMoved = brevet.Errorf(brevet.Conflict, "the catalog changed meanwhile").WithHint("try again")
+
+// rules reports whether r is the catalog in force by the log.
+func (r *ruling) rules(tx *store.Tx) error {
+	if i, ok := tx.Latest(store.CatalogKey); !ok || i != r.leaf {
+		return errMoved
+	}
+	return nil
+}
+
+// again runs do, and once more under the newest catalog if that changed
+// meanwhile.
+func again[T any](ctx context.Context, b *Broker, do func() (T, error)) (T, error) {
+	v, err := do()
+	for range 2 {
+		if err != error(errMoved) {
+			break
+		}
+		if err := b.follow(ctx); err != nil {
+			return v, err
+		}
+		v, err = do()
+	}
+	return v, err
 }
 
 // New returns a broker without a catalog: until Propose has succeeded once it

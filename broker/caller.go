@@ -17,10 +17,26 @@ func (b *Broker) WhoIs(ctx context.Context, bearer, addr string) (brevet.Caller,
 	if !strings.HasPrefix(bearer, "brv_") || len(bearer) > 100 {
 		return brevet.Caller{}, brevet.Errorf(brevet.Unauthenticated, "you are not signed in").WithHint("brevet login")
 	}
-	c := brevet.Caller{Addr: addr}
 	now := b.now()
-	err := b.DB.View(ctx, func(tx *store.Tx) (err error) {
-		c.SignIn, err = tx.SignInByHash(hash(bearer))
+	c, ok := b.known.get(hash(bearer), now)
+	if ok && (!c.SignIn.Live(now, b.Idle) || b.DB.SignInOver(c.SignIn.ID) || b.DB.PersonOver(c.Person.ID)) {
+		return brevet.Caller{}, signInOver()
+	}
+	if !ok {
+		var err error
+		if c, err = b.readCaller(ctx, hash(bearer), now); err != nil {
+			return brevet.Caller{}, err
+		}
+		b.known.put(c, now)
+	}
+	c.Addr = addr
+	return c, b.touch(ctx, &c.SignIn, now)
+}
+
+// readCaller reads the sign-in with this hash and its person, and proves both.
+func (b *Broker) readCaller(ctx context.Context, h [32]byte, now time.Time) (c brevet.Caller, err error) {
+	err = b.DB.View(ctx, func(tx *store.Tx) error {
+		c.SignIn, err = tx.SignInByHash(h)
 		if errors.Is(err, brevet.NotFound) {
 			return signInOver()
 		}
@@ -38,10 +54,7 @@ func (b *Broker) WhoIs(ctx context.Context, bearer, addr string) (brevet.Caller,
 		}
 		return provePerson(tx, c.Person)
 	})
-	if err != nil {
-		return brevet.Caller{}, err
-	}
-	return c, b.touch(ctx, &c.SignIn, now)
+	return c, err
 }
 
 // touch keeps the time of the last use, at most once a minute.
@@ -49,13 +62,14 @@ func (b *Broker) touch(ctx context.Context, s *brevet.SignIn, now time.Time) err
 	if now.Sub(s.Used) < time.Minute {
 		return nil
 	}
+	defer b.known.forget(*s)
 	return b.DB.Update(ctx, func(tx *store.Tx) error {
 		row, err := tx.SignInByHash(s.Hash)
 		if err != nil {
 			return err
 		}
-		if !row.Ended.IsZero() || tx.SignInOver(row.ID) {
-			return signInOver()
+		if err := proveSignIn(tx, row); err != nil {
+			return err
 		}
 		row.Used = now
 		*s = row
@@ -88,7 +102,7 @@ func (b *Broker) current(ctx context.Context, c brevet.Caller, within time.Durat
 }
 
 func (b *Broker) refreshGroups(ctx context.Context, c brevet.Caller, p Provider) (brevet.SignIn, error) {
-	token, err := b.Unseal("refresh token", c.SignIn.Refresh)
+	token, err := b.Unseal(refreshLabel(c.SignIn), c.SignIn.Refresh)
 	if err != nil {
 		return brevet.SignIn{}, err
 	}
@@ -98,17 +112,18 @@ func (b *Broker) refreshGroups(ctx context.Context, c brevet.Caller, p Provider)
 	}
 	var sealed []byte
 	if next != "" {
-		if sealed, err = b.Seal("refresh token", []byte(next)); err != nil {
+		if sealed, err = b.Seal(refreshLabel(c.SignIn), []byte(next)); err != nil {
 			return brevet.SignIn{}, err
 		}
 	}
 	var s brevet.SignIn
+	defer b.known.forget(c.SignIn)
 	err = b.DB.Update(ctx, func(tx *store.Tx) error {
 		if s, err = tx.SignInByHash(c.SignIn.Hash); err != nil {
 			return err
 		}
-		if !s.Ended.IsZero() || tx.SignInOver(s.ID) {
-			return signInOver()
+		if err := proveSignIn(tx, s); err != nil {
+			return err
 		}
 		s.Groups = brevet.Groups{Names: groups.Names, At: instant(groups.At)}
 		if sealed != nil {

@@ -43,6 +43,11 @@ func (b *Broker) Decide(ctx context.Context, c brevet.Caller, in Decide) (Reques
 		}
 	}
 	c = b.current(ctx, c, 15*time.Minute)
+	return again(ctx, b, func() (RequestView, error) { return b.decideOnce(ctx, c, in) })
+}
+
+func (b *Broker) decideOnce(ctx context.Context, c brevet.Caller, in Decide) (RequestView, error) {
+	rules := b.ruling.Load()
 	first, err := b.viewRequest(ctx, c, in.ID)
 	if err != nil {
 		return RequestView{}, err
@@ -55,24 +60,31 @@ func (b *Broker) Decide(ctx context.Context, c brevet.Caller, in Decide) (Reques
 	var v RequestView
 	var no error
 	err = b.DB.Update(ctx, func(tx *store.Tx) error {
-		v, no, err = b.decideIn(tx, c, requester, in)
+		if err := rules.rules(tx); err != nil {
+			return err
+		}
+		v, no, err = b.decideIn(tx, c, requester, rules, in)
 		return err
 	})
-	if err != nil {
-		return v, err
+	if err == nil && no == nil {
+		b.changes.notify()
+		return v, nil
 	}
-	b.changes.notify()
-	if errors.Is(no, brevet.Denied) || errors.Is(no, brevet.StepUp) {
+	if err == nil { // the refusal itself is on record, as a lapse
+		b.changes.notify()
+		return v, no
+	}
+	if errors.Is(err, brevet.Denied) || errors.Is(err, brevet.StepUp) {
 		account, _ := b.Catalog().AccountByID(first.Account)
 		account.Customer = first.Customer
-		return v, b.refused(ctx, c, account, first.Role, "decision on "+string(in.ID), no)
+		return v, b.refused(ctx, c, account, first.Role, "decision on "+string(in.ID), err)
 	}
-	return v, no
+	return v, err
 }
 
-// decideIn returns a refusal that is to be recorded apart from the error that
-// undoes the transaction.
-func (b *Broker) decideIn(tx *store.Tx, c, requester brevet.Caller, in Decide) (v RequestView, no, err error) {
+// decideIn returns an error that undoes the transaction, or a refusal that
+// stands although the transaction is committed: the request lapsed.
+func (b *Broker) decideIn(tx *store.Tx, c, requester brevet.Caller, rules *ruling, in Decide) (v RequestView, no, err error) {
 	if err := proveSignIn(tx, c.SignIn); err != nil {
 		return v, nil, err
 	}
@@ -81,16 +93,6 @@ func (b *Broker) decideIn(tx *store.Tx, c, requester brevet.Caller, in Decide) (
 		return v, nil, err
 	}
 	now := tx.Now()
-	if in.Key != "" {
-		_, fresh, err := tx.Claim(string(c.Person.ID), in.Key, digest([]any{"decide", in.ID, in.Approve, in.Comment}), string(in.ID))
-		if err != nil {
-			return v, nil, err
-		}
-		if !fresh {
-			v, err = b.requestView(tx, c, r, now)
-			return v, nil, err
-		}
-	}
 	if r.State == brevet.Pending {
 		if err := proveRequest(tx, r); err != nil {
 			return v, nil, err
@@ -101,24 +103,25 @@ func (b *Broker) decideIn(tx *store.Tx, c, requester brevet.Caller, in Decide) (
 	}
 	d := brevet.Decision{Person: c.Person.ID, Handle: c.Person.Handle, Groups: c.SignIn.Groups.Fresh(now, b.groupsWithin(r)),
 		Approve: in.Approve, Comment: in.Comment, Digest: in.Digest, Addr: c.Addr}
-	decided, events, no := r.Decide(d, now)
-	if no != nil {
-		return v, no, nil
+	decided, events, err := r.Decide(d, now)
+	if err != nil {
+		return b.decidedBefore(tx, c, r, in, err)
 	}
 	if in.Approve {
-		answer, why := b.stillStands(r, requester, now)
-		if why != "" {
-			lapsed, events, err := r.Lapse(why, clock, now)
-			if err != nil {
-				return v, nil, err
-			}
-			if _, err = record(tx, events); err != nil {
-				return v, nil, err
-			}
-			return v, brevet.Errorf(brevet.Conflict, "request %s lapsed: %s", r.ID, why), tx.PutRequest(lapsed)
+		answer, why, err := rules.stands(decided, requester, now)
+		if err != nil {
+			return v, nil, err
 		}
-		if err := stepUp(c, answer.MFA, now, "to approve this"); err != nil {
-			return v, err, nil
+		if why != "" {
+			return b.lapse(tx, r, why)
+		}
+		if err := stepUp(c, answer.MFA.Tighter(r.MFA), now, "to approve this"); err != nil {
+			return v, nil, err
+		}
+	}
+	if in.Key != "" {
+		if _, _, err := tx.Claim(string(c.Person.ID), in.Key, in.digest(), string(in.ID)); err != nil {
+			return v, nil, err
 		}
 	}
 	if decided.Leaf, err = record(tx, events); err != nil {
@@ -134,6 +137,37 @@ func (b *Broker) decideIn(tx *store.Tx, c, requester brevet.Caller, in Decide) (
 	}
 	v, err = b.requestView(tx, c, decided, now)
 	return v, nil, err
+}
+
+// digest names what an idempotency key was used for.
+func (in Decide) digest() string { return digest([]any{"decide", in.ID, in.Approve, in.Comment}) }
+
+// decidedBefore answers a decision that came a second time under its key with
+// what became of it, and any other with no.
+func (b *Broker) decidedBefore(tx *store.Tx, c brevet.Caller, r brevet.Request, in Decide, no error) (v RequestView, _, err error) {
+	if in.Key == "" || !errors.Is(no, brevet.Conflict) {
+		return v, nil, no
+	}
+	_, fresh, err := tx.Claim(string(c.Person.ID), in.Key, in.digest(), string(in.ID))
+	if err != nil {
+		return v, nil, err
+	}
+	if fresh {
+		return v, nil, no
+	}
+	v, err = b.requestView(tx, c, r, tx.Now())
+	return v, nil, err
+}
+
+func (b *Broker) lapse(tx *store.Tx, r brevet.Request, why string) (v RequestView, no, err error) {
+	lapsed, events, err := r.Lapse(why, clock, tx.Now())
+	if err != nil {
+		return v, nil, err
+	}
+	if lapsed.Leaf, err = record(tx, events); err != nil {
+		return v, nil, err
+	}
+	return v, brevet.Errorf(brevet.Conflict, "request %s lapsed: %s", r.ID, why).WithHint("it can be asked for again"), tx.PutRequest(lapsed)
 }
 
 // requester returns who asked as a caller, with the freshest groups that the
@@ -161,28 +195,37 @@ func (b *Broker) requester(ctx context.Context, r brevet.Request) (brevet.Caller
 	return b.current(ctx, c, b.groupsWithin(r)), nil
 }
 
-// stillStands asks whether the requester could still ask for this, under the
-// definition of the role that they asked for; why says what changed.
-func (b *Broker) stillStands(r brevet.Request, requester brevet.Caller, now time.Time) (_ policy.Answer, why string) {
-	cat := b.Catalog()
-	account, ok := cat.AccountByID(r.Account)
+// stands holds a request against the catalog in force (law 4): the requester
+// could still ask for this, under the same definition of the role, and the
+// decisions on it are enough under the rule that is in force now. why says
+// what changed; the error says that the requester's groups are not known.
+func (rules *ruling) stands(r brevet.Request, requester brevet.Caller, now time.Time) (a policy.Answer, why string, err error) {
+	account, ok := rules.AccountByID(r.Account)
 	if !ok || account.Customer != r.Customer {
-		return policy.Answer{}, "the account has left the catalog"
+		return a, "the account has left the catalog", nil
 	}
-	role, ok := cat.Role(r.Account, r.Role)
+	role, ok := rules.Role(r.Account, r.Role)
 	if !ok {
-		return policy.Answer{}, "the role has left the catalog"
+		return a, "the role has left the catalog", nil
 	}
 	if role.Digest() != r.RoleDigest {
-		return policy.Answer{}, "the role was redefined since it was asked for"
+		return a, "the role was redefined since it was asked for", nil
 	}
 	q := query(requester, account, r.Role, now)
 	q.Duration, q.Reason = r.Duration, r.Reason
-	a := cat.Policy.Decide(q)
+	a = rules.Policy.Decide(q)
 	if !a.Allowed {
-		return a, "its requester is not entitled any more, or their groups could not be confirmed"
+		q.Groups.At = now // would they be entitled, if their groups were known to be what they were?
+		if rules.Policy.Decide(q).Allowed {
+			return a, "", brevet.Errorf(brevet.Unavailable, "the requester's groups could not be confirmed").
+				WithHint("try again; if it lasts, the requester signs in again with brevet login")
+		}
+		return a, "its requester is not entitled to it any more", nil
 	}
-	return a, ""
+	if r.State == brevet.Approved && !r.Meets(a.Approval) {
+		return a, "it needs another approval now: " + a.Approval.String(), nil
+	}
+	return a, "", nil
 }
 
 // stepUp judges the caller's multi-factor proof (law 6).

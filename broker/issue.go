@@ -52,6 +52,7 @@ type order struct {
 	account brevet.Account
 	role    brevet.Role
 	answer  policy.Answer
+	rules   *ruling
 	min     time.Duration // how long the credential must live at least
 	console bool
 	grant   brevet.Grant
@@ -64,6 +65,10 @@ type order struct {
 // last, opening one first where policy lets first use do so. In one round
 // trip it also tells a client whether the credential in hand still stands.
 func (b *Broker) Credential(ctx context.Context, c brevet.Caller, w Want) (Issued, error) {
+	return again(ctx, b, func() (Issued, error) { return b.credential(ctx, c, w) })
+}
+
+func (b *Broker) credential(ctx context.Context, c brevet.Caller, w Want) (Issued, error) {
 	o, err := b.order(ctx, c, w.Target)
 	if err != nil {
 		return Issued{}, err
@@ -90,6 +95,10 @@ func (b *Broker) issued(o *order, cred brevet.Credential) Issued {
 // Console issues a session for the rest of the grant and turns it into a
 // sign-in URL.
 func (b *Broker) Console(ctx context.Context, c brevet.Caller, target, destination string) (Console, error) {
+	return again(ctx, b, func() (Console, error) { return b.console(ctx, c, target, destination) })
+}
+
+func (b *Broker) console(ctx context.Context, c brevet.Caller, target, destination string) (Console, error) {
 	o, err := b.order(ctx, c, target)
 	if err != nil {
 		return Console{}, err
@@ -109,12 +118,16 @@ func (b *Broker) Console(ctx context.Context, c brevet.Caller, target, destinati
 // order resolves the target and asks whether the caller is entitled to it
 // under the catalog in force.
 func (b *Broker) order(ctx context.Context, c brevet.Caller, target string) (*order, error) {
+	before := b.ruling.Load()
 	account, role, err := b.resolve(c, target)
 	if err != nil {
 		return nil, err
 	}
-	c, a := b.decide(ctx, c, account, role.Name, 0, "")
-	o := &order{caller: c, account: account, role: role, answer: a, target: brevet.Target{Account: account.Name, Role: role.Name}.String()}
+	c, a, rules := b.judge(ctx, c, account, role.Name, 0, "")
+	if rules != before {
+		return nil, errMoved
+	}
+	o := &order{caller: c, account: account, role: role, answer: a, rules: rules, target: brevet.Target{Account: account.Name, Role: role.Name}.String()}
 	if !a.Allowed {
 		return nil, b.refused(ctx, c, account, role.Name, "credential", denied(o.target, a))
 	}
@@ -169,18 +182,29 @@ func (b *Broker) best(tx *store.Tx, o *order, now time.Time) (brevet.Grant, erro
 	return best, nil
 }
 
-// prove matches the order's grant with the log, and with the role as it is
-// defined now: what was approved must still be what would be issued (law 4).
-func (b *Broker) prove(tx *store.Tx, o *order) (err error) {
+// prove matches the order's grant with the log, and with the catalog: what
+// was approved must still be what would be issued (law 4).
+func (b *Broker) prove(tx *store.Tx, o *order, now time.Time) (err error) {
 	if o.request, err = tx.Request(o.grant.Request); err != nil {
 		return err
 	}
-	if err := proveGrant(tx, o.grant, o.request); err != nil {
+	prove := proveGrant
+	if o.grant.State == brevet.Scheduled {
+		prove = proveScheduled
+	}
+	if err := prove(tx, o.grant, o.request); err != nil {
 		return err
 	}
-	if o.request.RoleDigest != o.role.Digest() {
-		return brevet.Errorf(brevet.Denied, "%s was redefined since it was approved", o.target).WithHint("brevet request %s asks for it as it is now", o.target)
+	a, why, err := o.rules.stands(o.request, o.caller, now)
+	if err != nil {
+		return err
 	}
+	if why != "" {
+		return brevet.Errorf(brevet.Denied, "your grant for %s does not stand any more: %s", o.target, why).
+			WithHint("brevet request %s asks for it as it is now", o.target).
+			WithUnmet(brevet.Unmet{Condition: "a grant that the catalog in force would give", Have: why, Remedy: "brevet request " + o.target})
+	}
+	o.answer.MFA = o.answer.MFA.Tighter(a.MFA).Tighter(o.request.MFA)
 	return nil
 }
 
@@ -208,17 +232,22 @@ func (b *Broker) issue(ctx context.Context, o *order) (brevet.Credential, error)
 }
 
 // intend re-checks everything and records the intent. What the log proves
-// about a grant's beginning cannot change, so it is read and proven beside the
-// writer; what may have ended since is asked again under the head's lock.
+// about a grant's beginning cannot change, so it may be read and proven beside
+// the writer; what may have ended since is asked again under the head's lock.
 func (b *Broker) intend(ctx context.Context, o *order) error {
-	if err := b.DB.View(ctx, func(tx *store.Tx) error { return b.choose(tx, o, b.now()) }); err != nil {
-		return err
+	if b.DB.ReadsAside() {
+		if err := b.DB.View(ctx, func(tx *store.Tx) error { return b.choose(tx, o, b.now()) }); err != nil {
+			return err
+		}
 	}
 	grant, request := o.grant, o.request
 	return b.DB.Update(ctx, func(tx *store.Tx) error {
 		o.grant, o.request = grant, request // the closure may be run again
 		if tx.SignInOver(o.caller.SignIn.ID) || tx.PersonOver(o.caller.Person.ID) {
 			return signInOver()
+		}
+		if err := o.rules.rules(tx); err != nil {
+			return err
 		}
 		now := tx.Now()
 		if o.grant.ID == "" || tx.GrantOver(o.grant.ID) || !o.grant.Live(now) {
@@ -230,7 +259,7 @@ func (b *Broker) intend(ctx context.Context, o *order) error {
 		if err != nil {
 			return err
 		}
-		if o.grant.ID == "" {
+		if !o.grant.Live(now) {
 			if err := b.firstUse(tx, o, now); err != nil {
 				return err
 			}
@@ -251,31 +280,51 @@ func (b *Broker) intend(ctx context.Context, o *order) error {
 	})
 }
 
-// choose finds and proves the caller's live grant that ends last; the order
-// has none if there is none.
+// choose finds and proves the caller's live grant that ends last, or else one
+// that waits for its first use; the order has none if there is neither.
 func (b *Broker) choose(tx *store.Tx, o *order, now time.Time) (err error) {
-	if o.grant, err = b.best(tx, o, now); err != nil || o.grant.ID == "" {
+	if o.grant, err = b.best(tx, o, now); err != nil {
 		return err
 	}
-	return b.prove(tx, o)
+	if o.grant.ID == "" {
+		waiting, err := b.scheduled(tx, o, now)
+		if err != nil || len(waiting) == 0 {
+			return err
+		}
+		o.grant = waiting[0]
+	}
+	return b.prove(tx, o, now)
 }
 
-// rung judges MFA at this issue (law 6), by the tighter of what the catalog
-// demands now and what the entitlement behind the grant demands.
+// rung judges MFA at this issue (law 6): by what the catalog demands now and,
+// once there is a grant, by what it was approved for.
 func (b *Broker) rung(tx *store.Tx, o *order, now time.Time) (brevet.Rung, error) {
-	need := o.answer.MFA
-	if o.grant.ID != "" {
-		if e, ok := b.Catalog().Policy.Find(o.request.Entitlement); ok {
-			need = need.Tighter(e.MFA)
+	if o.grant.ID == "" {
+		if err := b.mayOpen(tx, o, now); err != nil {
+			return "", err // asking comes before stepping up
 		}
-	} else if !b.opensOnUse(o) && !b.waiting(tx, o, now) {
-		return "", b.noGrant(tx, o, now) // asking comes before stepping up
 	}
-	if err := stepUp(o.caller, need, now, o.target); err != nil {
+	if err := stepUp(o.caller, o.answer.MFA, now, o.target); err != nil {
 		return "", err
 	}
 	rung, _ := brevet.RungOf(o.caller.SignIn.Proof.MFA, now)
 	return rung, nil
+}
+
+// mayOpen reports why first use does not open a grant, or nil: policy must let
+// it, and nobody must have revoked the last one within a day.
+func (b *Broker) mayOpen(tx *store.Tx, o *order, now time.Time) error {
+	if !b.opensOnUse(o) {
+		return b.noGrant(tx, o, now)
+	}
+	past, err := tx.Grants(store.GrantFilter{Person: o.caller.Person.ID, Account: o.account.ID, Role: o.role.Name, Limit: 1})
+	if err != nil {
+		return err
+	}
+	if len(past) > 0 && past[0].State == brevet.Revoked && now.Sub(past[0].Closed) < 24*time.Hour {
+		return b.noGrant(tx, o, now)
+	}
+	return nil
 }
 
 func (b *Broker) opensOnUse(o *order) bool {
@@ -308,22 +357,11 @@ func (b *Broker) scheduled(tx *store.Tx, o *order, now time.Time) ([]brevet.Gran
 	}), err
 }
 
-func (b *Broker) waiting(tx *store.Tx, o *order, now time.Time) bool {
-	grants, err := b.scheduled(tx, o, now)
-	return err == nil && len(grants) > 0
-}
-
-// firstUse starts the clock of a grant that waits for it, or opens one where
-// policy lets first use do so.
-func (b *Broker) firstUse(tx *store.Tx, o *order, now time.Time) error {
-	grants, err := b.scheduled(tx, o, now)
-	if err != nil {
-		return err
-	}
-	if len(grants) > 0 {
-		o.grant = grants[0]
-	} else {
-		ask := b.ask(o.caller, o.account, o.role, o.answer, Ask{Duration: o.answer.Longest, Reason: "opened at first use"})
+// firstUse starts the clock of the grant that waits for it, or of one that
+// policy opens now.
+func (b *Broker) firstUse(tx *store.Tx, o *order, now time.Time) (err error) {
+	if o.grant.ID == "" {
+		ask := b.ask(o.caller, o.account, o.role, o.answer, o.rules, Ask{Duration: o.answer.Longest, Reason: "opened at first use"})
 		ask.Activate = brevet.OnUse
 		if _, o.grant, err = b.place(tx, o.caller, ask, o.answer.Policy, ""); err != nil {
 			return err
@@ -340,7 +378,7 @@ func (b *Broker) firstUse(tx *store.Tx, o *order, now time.Time) error {
 	if err := tx.PutGrant(g); err != nil {
 		return err
 	}
-	return b.prove(tx, o)
+	return b.prove(tx, o, now)
 }
 
 // noGrant says why there is none, and the next command.

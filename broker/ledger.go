@@ -16,6 +16,13 @@ func disagree(what, id string) error {
 		WithCause(brevet.Errorf(brevet.Internal, "%s %s does not match the log", what, id))
 }
 
+// newest reports whether the log speaks of id last at index: a row that was
+// made from an older entry was set back.
+func newest(tx *store.Tx, id string, index int64) bool {
+	i, ok := tx.Latest(id)
+	return ok && i == index
+}
+
 // provePerson checks that the log holds the person as the row has them, and
 // that nothing in it ended them.
 func provePerson(tx *store.Tx, p brevet.Person) error {
@@ -34,11 +41,15 @@ func provePerson(tx *store.Tx, p brevet.Person) error {
 
 // provePrincipal checks that the log links the principal to the person.
 func provePrincipal(tx *store.Tx, p brevet.Person, who brevet.Principal) error {
-	e, err := tx.Proven(p.Leaf)
+	i, ok := tx.Latest(store.PrincipalKey(who))
+	if !ok {
+		return disagree("principal of person", string(p.ID))
+	}
+	e, err := tx.Proven(i)
 	if err != nil {
 		return err
 	}
-	if e.Data["issuer"] != who.Issuer || e.Data["subject"] != who.Subject {
+	if e.Person != p.ID || e.Data["issuer"] != who.Issuer || e.Data["subject"] != who.Subject {
 		return disagree("principal of person", string(p.ID))
 	}
 	return nil
@@ -77,7 +88,7 @@ func proveSignIn(tx *store.Tx, s brevet.SignIn) error {
 	if err != nil {
 		return err
 	}
-	if (e.Kind != brevet.SignInOpened && e.Kind != brevet.GroupsRefreshed) || e.SignIn != s.ID || e.Person != s.Person || e.Digest != signInDigest(s) {
+	if (e.Kind != brevet.SignInOpened && e.Kind != brevet.GroupsRefreshed) || e.SignIn != s.ID || e.Person != s.Person || e.Digest != signInDigest(s) || !newest(tx, string(s.ID), s.Leaf) {
 		return disagree("sign-in", string(s.ID))
 	}
 	return nil
@@ -94,42 +105,70 @@ func proveRequest(tx *store.Tx, r brevet.Request) error {
 	if err != nil {
 		return err
 	}
-	if (e.Kind != brevet.RequestCreated && e.Kind != brevet.RequestDecided) || e.Request != r.ID || !sameAsk(e, r) {
+	if (e.Kind != brevet.RequestCreated && e.Kind != brevet.RequestDecided) || e.Request != r.ID || !sameAsk(e, r) || !newest(tx, string(r.ID), r.Leaf) {
 		return disagree("request", string(r.ID))
 	}
 	return nil
 }
 
 func sameAsk(e brevet.Event, r brevet.Request) bool {
-	return e.Person == r.Person && e.Customer == r.Customer && e.Digest == r.Digest() && e.Data["decisions"] == r.DecisionsDigest()
+	return e.Person == r.Person && e.Customer == r.Customer && e.Digest == r.Digest() && e.Data["decisions"] == r.DecisionsDigest() &&
+		e.Data["lapses"] == r.Lapses.Format(time.RFC3339Nano)
+}
+
+// proveApproval checks that the log holds the approval of exactly what the
+// request asks, and nothing about the request after it.
+func proveApproval(tx *store.Tx, r brevet.Request) error {
+	e, err := tx.Proven(r.Leaf)
+	if err != nil {
+		return err
+	}
+	if r.State != brevet.Approved || e.Kind != brevet.RequestApproved || e.Request != r.ID || !sameAsk(e, r) || !newest(tx, string(r.ID), r.Leaf) {
+		return disagree("request", string(r.ID))
+	}
+	return nil
 }
 
 // proveGrant checks law 11 for a grant and the request behind it: the log
 // holds the approval of exactly this ask and the activation of exactly this
-// window, and nothing in it ended the grant.
+// window, and says nothing of the grant after it.
 func proveGrant(tx *store.Tx, g brevet.Grant, r brevet.Request) error {
 	if tx.GrantOver(g.ID) {
-		if g.State == brevet.Active || g.State == brevet.Scheduled {
-			return disagree("grant", string(g.ID))
-		}
-		return brevet.Errorf(brevet.NoGrant, "grant %s has ended", g.ID)
+		return disagree("grant", string(g.ID)) // only rows that claim to live come here
 	}
-	approved, err := tx.Proven(r.Leaf)
+	if err := proveApproval(tx, r); err != nil {
+		return err
+	}
+	e, err := tx.Proven(g.Leaf)
 	if err != nil {
 		return err
 	}
-	if r.State != brevet.Approved || approved.Kind != brevet.RequestApproved || approved.Request != r.ID || !sameAsk(approved, r) {
-		return disagree("request", string(r.ID))
-	}
-	active, err := tx.Proven(g.Leaf)
-	if err != nil {
-		return err
-	}
-	if g.Request != r.ID || g.Person != r.Person || g.Customer != r.Customer || g.Account != r.Account || g.Role != r.Role ||
-		active.Kind != brevet.GrantActivated || active.Grant != g.ID || active.Request != r.ID || active.Person != g.Person ||
-		active.Customer != g.Customer || active.Account != g.Account || active.Role != g.Role ||
-		active.Start == nil || !active.Start.Equal(g.Start) || active.End == nil || !active.End.Equal(g.End) {
+	if e.Kind != brevet.GrantActivated || !sameGrant(e, g, r) || !newest(tx, string(g.ID), g.Leaf) || e.Start == nil || !e.Start.Equal(g.Start) || e.End == nil || !e.End.Equal(g.End) ||
+		g.End.Sub(g.Start) != r.Duration {
 		return disagree("grant", string(g.ID))
 	}
 	return nil
+}
+
+// proveScheduled does the same for a grant that waits for its first use: it
+// was opened for this request, so long, and has not started yet.
+func proveScheduled(tx *store.Tx, g brevet.Grant, r brevet.Request) error {
+	if err := proveApproval(tx, r); err != nil {
+		return err
+	}
+	e, err := tx.Proven(g.Leaf)
+	if err != nil {
+		return err
+	}
+	start := e.Start == nil && g.Start.IsZero() || e.Start != nil && e.Start.Equal(g.Start)
+	if e.Kind != brevet.GrantOpened || !sameGrant(e, g, r) || !newest(tx, string(g.ID), g.Leaf) || e.Digest != r.Digest() || g.Duration != r.Duration ||
+		!start || e.Data["waits"] != g.Waits.Format(time.RFC3339Nano) {
+		return disagree("grant", string(g.ID))
+	}
+	return nil
+}
+
+func sameGrant(e brevet.Event, g brevet.Grant, r brevet.Request) bool {
+	return g.Request == r.ID && g.Person == r.Person && g.Customer == r.Customer && g.Account == r.Account && g.Role == r.Role &&
+		e.Grant == g.ID && e.Request == r.ID && e.Person == g.Person && e.Customer == g.Customer && e.Account == g.Account && e.Role == g.Role
 }

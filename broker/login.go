@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"encoding/base32"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -46,6 +47,7 @@ type login struct {
 // code is what a one-time code stands for.
 type code struct {
 	Challenge string
+	Person    brevet.PersonID
 	Provider  string
 	Device    string
 	Identity  brevet.Identity
@@ -102,10 +104,10 @@ func (b *Broker) StartLogin(ctx context.Context, in LoginStart) (redirect, cooki
 		return "", "", err
 	}
 	in.Provider = p.Name
-	if in.Device != "" {
-		if in.Device, err = brevet.CleanText("device", in.Device, brevet.MaxName); err != nil {
-			return "", "", err
-		}
+	// It stands on our page beside the code, and a stranger may have chosen it:
+	// a name, never a sentence.
+	if in.Device != "" && !brevet.ValidName(in.Device) {
+		return "", "", brevet.Errorf(brevet.Invalid, "device: at most 63 letters, digits and . _ -")
 	}
 	state, cookie := secret(), secret()
 	l := login{LoginStart: in, Nonce: secret(), Verifier: secret(), Cookie: hash(cookie)}
@@ -119,12 +121,28 @@ func (b *Broker) StartLogin(ctx context.Context, in LoginStart) (redirect, cooki
 	return redirect, cookie, nil
 }
 
+// kept is what is sealed of a login: its end is not left to the row.
+type kept struct {
+	Until time.Time
+	Login json.RawMessage
+}
+
+// loginLabel binds what is sealed to the key under which it is kept.
+func loginLabel(kind, key string) string {
+	sum := hash(key)
+	return "login " + kind + " " + hex.EncodeToString(sum[:])
+}
+
 func (b *Broker) putLogin(ctx context.Context, kind, key string, v any, life time.Duration) error {
-	plain, err := json.Marshal(v)
+	inner, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	sealed, err := b.Seal("login "+kind, plain)
+	plain, err := json.Marshal(kept{b.now().Add(life), inner})
+	if err != nil {
+		return err
+	}
+	sealed, err := b.Seal(loginLabel(kind, key), plain)
 	if err != nil {
 		return err
 	}
@@ -140,17 +158,25 @@ func (b *Broker) takeLogin(ctx context.Context, kind, key string, v any) error {
 		l, err = tx.TakeLogin(kind, hash(key))
 		return err
 	})
+	old := brevet.Errorf(brevet.Expired, "this sign-in is too old, or was used already").WithHint("brevet login starts a new one")
 	if errors.Is(err, brevet.NotFound) {
-		return brevet.Errorf(brevet.Expired, "this sign-in is too old, or was used already").WithHint("brevet login starts a new one")
+		return old
 	}
 	if err != nil {
 		return err
 	}
-	plain, err := b.Unseal("login "+kind, l.Sealed)
+	plain, err := b.Unseal(loginLabel(kind, key), l.Sealed)
 	if err != nil {
 		return err
 	}
-	return json.Unmarshal(plain, v)
+	var k kept
+	if err := json.Unmarshal(plain, &k); err != nil {
+		return err
+	}
+	if !b.now().Before(k.Until) {
+		return old
+	}
+	return json.Unmarshal(k.Login, v)
 }
 
 // FinishLogin takes the browser's return from the provider: state and code as
@@ -186,7 +212,7 @@ func (b *Broker) FinishLogin(ctx context.Context, state, cookie, authCode, iss, 
 		return waits, err
 	}
 	one := oneTimeCode()
-	c := code{Challenge: l.Challenge, Provider: p.Name, Device: l.Device, Identity: id}
+	c := code{Challenge: l.Challenge, Person: person.ID, Provider: p.Name, Device: l.Device, Identity: id}
 	if err := b.putLogin(ctx, "code", plainCode(one), c, codeLife); err != nil {
 		return waits, err
 	}
@@ -225,6 +251,9 @@ func (b *Broker) meet(ctx context.Context, id brevet.Identity, addr string) (bre
 	err := b.DB.Update(ctx, func(tx *store.Tx) error {
 		known, err := tx.PersonByPrincipal(id.Principal)
 		if errors.Is(err, brevet.NotFound) {
+			if _, known := tx.Latest(store.PrincipalKey(id.Principal)); known {
+				return disagree("principal", id.Principal.Subject)
+			}
 			p, err = newPerson(tx, id, addr)
 			return err
 		}
@@ -262,12 +291,12 @@ func freeHandle(tx *store.Tx, h brevet.Handle) (brevet.Handle, error) {
 		if n > 2 {
 			try = brevet.Handle(fmt.Sprintf("%s-%d", h, n-1))
 		}
-		_, err := tx.PersonByHandle(try)
-		if errors.Is(err, brevet.NotFound) {
-			return try, nil
-		}
+		taken, err := tx.HandleTaken(try)
 		if err != nil {
 			return "", err
+		}
+		if !taken {
+			return try, nil
 		}
 	}
 	return "", brevet.Errorf(brevet.Conflict, "no handle like %s is free", h)
@@ -299,13 +328,17 @@ func (b *Broker) Redeem(ctx context.Context, one, verifier, addr string) (token 
 	return token, who, err
 }
 
+// refreshLabel binds a refresh token to the sign-in that it was given for.
+func refreshLabel(s brevet.SignIn) string { return "refresh token " + string(s.ID) }
+
 func (b *Broker) openSignIn(ctx context.Context, c code, token, addr string) (brevet.Caller, error) {
 	s := brevet.SignIn{Hash: hash(token), Principal: c.Identity.Principal, Provider: c.Provider, Proof: instants(c.Identity.Proof),
 		Groups: c.Identity.Groups, Device: c.Device}
 	s.Groups.At = instant(s.Groups.At)
+	s.ID = brevet.NewID[brevet.SignInID](b.now())
 	if c.Identity.Refresh != "" {
 		var err error
-		if s.Refresh, err = b.Seal("refresh token", []byte(c.Identity.Refresh)); err != nil {
+		if s.Refresh, err = b.Seal(refreshLabel(s), []byte(c.Identity.Refresh)); err != nil {
 			return brevet.Caller{}, err
 		}
 	}
@@ -315,11 +348,17 @@ func (b *Broker) openSignIn(ctx context.Context, c code, token, addr string) (br
 		if err != nil {
 			return err
 		}
+		if p.ID != c.Person {
+			return disagree("principal of person", string(p.ID))
+		}
 		if err := provePerson(tx, p); err != nil {
 			return err
 		}
+		if err := provePrincipal(tx, p, s.Principal); err != nil {
+			return err
+		}
 		now := tx.Now()
-		s.ID, s.Person, s.Created, s.Used, s.Expires = brevet.NewID[brevet.SignInID](now), p.ID, now, now, now.Add(b.Absolute)
+		s.Person, s.Created, s.Used, s.Expires = p.ID, now, now, now.Add(b.Absolute)
 		if s.Leaf, err = tx.Record(signInEvent(brevet.SignInOpened, s, p, addr)); err != nil {
 			return err
 		}

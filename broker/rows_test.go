@@ -124,9 +124,6 @@ func vandal(t *testing.T, db *sql.DB, rng *rand.Rand) (undo func(), what string)
 		t.Fatal(err)
 	}
 	key := "rowid"
-	if table == "events" {
-		key = "idx"
-	}
 	if table == "principals" {
 		key = "subject"
 	}

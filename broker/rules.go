@@ -25,6 +25,12 @@ type Applied struct {
 // by a second person is off in this version: a proposal rules at once, which
 // the event says and the server says at start.
 func (b *Broker) Propose(ctx context.Context, by brevet.Actor, text []byte) (Applied, error) {
+	return b.propose(ctx, by, text, 0)
+}
+
+// propose is Propose for a text that was made from version base; 0 stands for
+// whatever rules.
+func (b *Broker) propose(ctx context.Context, by brevet.Actor, text []byte, base int64) (Applied, error) {
 	next, err := catalog.Parse("catalog", text)
 	if err != nil {
 		return Applied{}, err
@@ -40,7 +46,10 @@ func (b *Broker) Propose(ctx context.Context, by brevet.Actor, text []byte) (App
 	var out Applied
 	var rules *ruling
 	err = b.DB.Update(ctx, func(tx *store.Tx) error {
-		out, rules, err = b.proposeIn(tx, by, next)
+		if out, rules, err = b.proposeIn(tx, by, next); err == nil && base != 0 && out.Version != base && out.Version != base+1 {
+			err = brevet.Errorf(brevet.Conflict, "version %d of the catalog rules, not version %d that yours was made from", out.Version-1, base).
+				WithHint("brevet catalog show prints what rules")
+		}
 		return err
 	})
 	if err != nil {
@@ -68,12 +77,11 @@ func (b *Broker) proposeIn(tx *store.Tx, by brevet.Actor, next *catalog.Catalog)
 	before := &ruling{Catalog: &catalog.Catalog{}}
 	now, err := tx.CatalogRuling()
 	if err == nil {
-		if now.Digest == next.Digest {
-			return Applied{Version: now.Version, Rules: true}, &ruling{next, now.Version}, nil
-		}
 		// An older text may not parse under newer rules; then all of it counts as changed.
 		if before, err = load(tx, now); errors.Is(err, brevet.Internal) {
 			return Applied{}, nil, err
+		} else if now.Digest == next.Digest {
+			return Applied{Version: now.Version, Rules: true}, &ruling{next, now.Version, now.Leaf}, nil
 		} else if err != nil {
 			before = &ruling{Catalog: &catalog.Catalog{}}
 		} else if seen, err := alreadyProposed(tx, by, now, next.Digest); seen || err != nil {
@@ -81,6 +89,8 @@ func (b *Broker) proposeIn(tx *store.Tx, by brevet.Actor, next *catalog.Catalog)
 		}
 	} else if !errors.Is(err, brevet.NotFound) {
 		return Applied{}, nil, err
+	} else if _, known := tx.Latest(store.CatalogKey); known {
+		return Applied{}, nil, disagree("catalog", "in force")
 	}
 	out := Applied{Version: now.Version + 1, Changes: catalog.Diff(before.Catalog, next), Rules: true}
 	leaf, err := record(tx, catalogEvents(by, tx.Now(), out, next.Digest))
@@ -91,7 +101,7 @@ func (b *Broker) proposeIn(tx *store.Tx, by brevet.Actor, next *catalog.Catalog)
 	if err == nil && cv.Version != out.Version {
 		err = brevet.Errorf(brevet.Conflict, "another version of the catalog waits for confirmation")
 	}
-	return out, &ruling{next, cv.Version}, err
+	return out, &ruling{next, cv.Version, leaf}, err
 }
 
 // alreadyProposed reports whether a file with this digest was the last that
@@ -123,13 +133,13 @@ func load(tx *store.Tx, cv store.CatalogVersion) (*ruling, error) {
 	}
 	c, parseErr := catalog.Parse("catalog", cv.Text)
 	sum := sha256.Sum256(cv.Text)
-	if e.Kind != brevet.CatalogConfirmed || e.Digest != cv.Digest || e.Data["version"] != fmt.Sprint(cv.Version) || cv.Digest != hex.EncodeToString(sum[:]) {
+	if !newest(tx, store.CatalogKey, cv.Leaf) || e.Kind != brevet.CatalogConfirmed || e.Digest != cv.Digest || e.Data["version"] != fmt.Sprint(cv.Version) || cv.Digest != hex.EncodeToString(sum[:]) {
 		return nil, disagree("catalog version", fmt.Sprint(cv.Version))
 	}
 	if parseErr != nil {
 		return nil, parseErr
 	}
-	return &ruling{c, cv.Version}, nil
+	return &ruling{c, cv.Version, cv.Leaf}, nil
 }
 
 // follow takes up a version that another replica put in force.
@@ -168,33 +178,62 @@ func catalogEvents(by brevet.Actor, now time.Time, a Applied, sum string) []brev
 }
 
 // Apply is Propose for a caller, who holds the right to edit the catalog for
-// every customer in it, before and after.
-func (b *Broker) Apply(ctx context.Context, c brevet.Caller, text []byte) (Applied, error) {
+// every customer that is in force. A base other than 0 is the version that the
+// text was made from: if another rules by now, nothing changes.
+func (b *Broker) Apply(ctx context.Context, c brevet.Caller, text []byte, base int64) (Applied, error) {
 	c = b.current(ctx, c, 15*time.Minute)
-	next, err := catalog.Parse("catalog", text)
-	if err != nil {
-		return Applied{}, err
-	}
-	if err := b.mayEdit(c, append(b.Catalog().Customers[:len(b.Catalog().Customers):len(b.Catalog().Customers)], next.Customers...)); err != nil {
+	if err := b.mayEdit(c, b.Catalog().Customers); err != nil {
 		return Applied{}, b.refused(ctx, c, brevet.Account{}, "", "catalog", err)
 	}
 	if err := stepUp(c, brevet.Rung1h, b.now(), "to change the catalog"); err != nil {
 		return Applied{}, err
 	}
-	return b.Propose(ctx, actor(c), text)
+	next, err := catalog.Parse("catalog", text)
+	if err != nil {
+		return Applied{}, err
+	}
+	if err := b.notTaken(ctx, next); err != nil {
+		return Applied{}, b.refused(ctx, c, brevet.Account{}, "", "catalog", err)
+	}
+	return b.propose(ctx, actor(c), text, base)
 }
 
-// mayEdit counts a customer that the catalog in force does not know as
-// editable by whoever edits all that it does know.
+// notTaken refuses to bring a customer back that was here before: its history
+// is not for whoever edits the rest. The operator's file may.
+func (b *Broker) notTaken(ctx context.Context, next *catalog.Catalog) error {
+	return b.DB.View(ctx, func(tx *store.Tx) error {
+		for _, k := range next.Customers {
+			if _, known := b.Catalog().CustomerByID(k.ID); known {
+				continue
+			}
+			past, err := tx.Requests(store.RequestFilter{Customers: []brevet.CustomerID{k.ID}, Limit: 1})
+			if err != nil {
+				return err
+			}
+			if len(past) > 0 {
+				return brevet.Errorf(brevet.Denied, "customer id %s was used before", k.ID).WithHint("only the server's own catalog file brings a customer back")
+			}
+		}
+		return nil
+	})
+}
+
+// mayEdit checks that the caller may edit every one of the customers. Of
+// those with whom the caller has nothing to do the refusal says nothing.
 func (b *Broker) mayEdit(c brevet.Caller, customers []brevet.Customer) error {
 	if len(b.Catalog().Customers) == 0 {
 		return brevet.Errorf(brevet.Denied, "no catalog is in force yet; the server's operator starts with one")
 	}
 	for _, k := range customers {
-		if _, known := b.Catalog().CustomerByID(k.ID); known && !b.holds(c, k.ID, brevet.RightCatalog) {
-			return brevet.Errorf(brevet.Denied, "you may not edit the catalog of %s", k.Name).
-				WithUnmet(brevet.Unmet{Condition: "hold the right catalog for " + k.Name, Have: "you do not", Remedy: "ask " + b.Catalog().Policy.Holders(k.ID, brevet.RightCatalog).String()})
+		if b.holds(c, k.ID, brevet.RightCatalog) {
+			continue
 		}
+		if !b.knows(c, k.ID) {
+			return brevet.Errorf(brevet.Denied, "you may not edit the catalog").
+				WithUnmet(brevet.Unmet{Condition: "hold the right catalog for every customer in it", Have: "you do not", Remedy: "ask whoever runs the server"})
+		}
+		return brevet.Errorf(brevet.Denied, "you may not edit the catalog of %s", k.Name).
+			WithUnmet(brevet.Unmet{Condition: "hold the right catalog for " + k.Name, Have: "you do not", Remedy: "ask " + b.Catalog().Policy.Holders(k.ID, brevet.RightCatalog).String()})
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ func TestRestartKeepsWhatWasApplied(t *testing.T) {
 		t.Fatalf("the same file again: %+v, %v", a, err)
 	}
 	security := h.login("security")
-	applied, err := h.Apply(t.Context(), security, longest("3h"))
+	applied, err := h.Apply(t.Context(), security, longest("3h"), 0)
 	if err != nil || len(applied.Changes) == 0 || !applied.Rules {
 		t.Fatalf("apply: %+v, %v", applied, err)
 	}
@@ -58,13 +58,13 @@ func digestOf(t *testing.T, h *house, version int64) (sum string) {
 func TestApplyNeedsTheRight(t *testing.T) {
 	h := newHouse(t)
 	for _, who := range []string{"engineer", "lead", "contractor"} {
-		if _, err := h.Apply(t.Context(), h.login(who), longest("3h")); !errors.Is(err, brevet.Denied) {
+		if _, err := h.Apply(t.Context(), h.login(who), longest("3h"), 0); !errors.Is(err, brevet.Denied) {
 			t.Errorf("%s: %v", who, err)
 		}
 	}
 	security := h.login("security")
 	h.advance(2 * time.Hour)
-	if _, err := h.Apply(t.Context(), security, longest("3h")); !errors.Is(err, brevet.StepUp) {
+	if _, err := h.Apply(t.Context(), security, longest("3h"), 0); !errors.Is(err, brevet.StepUp) {
 		t.Errorf("on old MFA: %v", err)
 	}
 }
@@ -99,7 +99,7 @@ func TestReplicaFollows(t *testing.T) {
 	if _, err := other.Propose(t.Context(), atStart, sandboxCatalog()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Apply(t.Context(), h.login("security"), longest("3h")); err != nil {
+	if _, err := h.Apply(t.Context(), h.login("security"), longest("3h"), 0); err != nil {
 		t.Fatal(err)
 	}
 	if err := other.Sweep(t.Context()); err != nil || other.Catalog().Digest != h.Catalog().Digest {

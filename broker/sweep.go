@@ -83,7 +83,9 @@ func (b *Broker) sweepSessions(ctx context.Context) error {
 				continue
 			}
 			g, err := tx.Grant(s.Grant)
-			if err != nil {
+			if errors.Is(err, brevet.NotFound) { // one bad row keeps no other from being swept
+				g = brevet.Grant{ID: s.Grant}
+			} else if err != nil {
 				return err
 			}
 			s, events := s.Doubt(g, clock, "the server stopped before the outcome was recorded", now)
@@ -107,7 +109,9 @@ func (b *Broker) sweepOver(ctx context.Context) error {
 		}
 		for _, s := range over {
 			g, err := tx.Grant(s.Grant)
-			if err != nil {
+			if errors.Is(err, brevet.NotFound) { // one bad row keeps no other from being swept
+				g = brevet.Grant{ID: s.Grant}
+			} else if err != nil {
 				return err
 			}
 			s, events := s.Expire(g, clock, now)

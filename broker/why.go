@@ -25,9 +25,9 @@ func (b *Broker) Why(ctx context.Context, c brevet.Caller, target string) (Why, 
 	if err != nil {
 		return Why{}, err
 	}
-	c, _ = b.decide(ctx, c, account, role.Name, 0, "") // refreshes stale groups
-	a := b.Catalog().Policy.Explain(query(c, account, role.Name, b.now()))
-	o := &order{caller: c, account: account, role: role, answer: a, target: brevet.Target{Account: account.Name, Role: role.Name}.String()}
+	c, _, rules := b.judge(ctx, c, account, role.Name, 0, "") // refreshes stale groups
+	a := rules.Policy.Explain(query(c, account, role.Name, b.now()))
+	o := &order{caller: c, account: account, role: role, answer: a, rules: rules, target: brevet.Target{Account: account.Name, Role: role.Name}.String()}
 	w := Why{Target: o.target, Facts: a.Facts, Unmet: a.Unmet}
 	if !a.Allowed {
 		w.Summary = "you may not ask for " + o.target
@@ -50,20 +50,16 @@ func (b *Broker) Why(ctx context.Context, c brevet.Caller, target string) (Why, 
 
 // whyGrant adds what the grants and requests of the caller say.
 func (b *Broker) whyGrant(tx *store.Tx, o *order, w *Why, mfa error, now time.Time) error {
-	g, err := b.best(tx, o, now)
-	if err != nil {
-		return err
+	if err := b.choose(tx, o, now); err != nil {
+		no := brevet.AsError(err)
+		w.Summary, w.Next = no.Message, no.Hint
+		w.Unmet = append(w.Unmet, brevet.Unmet{Condition: "a grant that matches the log and the catalog", Have: no.Message, Remedy: no.Hint})
+		return nil
 	}
 	switch {
-	case g.ID != "":
-		o.grant = g
-		if err := b.prove(tx, o); err != nil {
-			w.Summary, w.Next = brevet.AsError(err).Message, brevet.AsError(err).Hint
-			w.Unmet = append(w.Unmet, brevet.Unmet{Condition: "a grant that matches the log and the catalog", Have: w.Summary, Remedy: w.Next})
-			return nil
-		}
-		w.Facts = append(w.Facts, fmt.Sprintf("grant %s gives access for another %s", g.ID, brevet.FormatDuration(g.Left(now).Truncate(time.Second))))
-	case b.opensOnUse(o) || b.waiting(tx, o, now):
+	case o.grant.Live(now):
+		w.Facts = append(w.Facts, fmt.Sprintf("grant %s gives access for another %s", o.grant.ID, brevet.FormatDuration(o.grant.Left(now).Truncate(time.Second))))
+	case o.grant.ID != "" || b.mayOpen(tx, o, now) == nil:
 		w.Facts = append(w.Facts, "it opens by itself on first use")
 	default:
 		no := brevet.AsError(b.noGrant(tx, o, now))

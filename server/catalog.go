@@ -21,7 +21,7 @@ func (s *server) catalogRoutes() {
 	on(s, route{pattern: api.RouteApply, id: "applyCatalog", about: "Propose a version of the catalog", limit: maxCatalog,
 		kinds: []brevet.Kind{brevet.Conflict, brevet.Clock}},
 		func(ctx context.Context, c brevet.Caller, in *applyInput) (api.Applied, error) {
-			v, err := s.Broker.Apply(ctx, c, []byte(in.Body.Text))
+			v, err := s.Broker.Apply(ctx, c, []byte(in.Body.Text), in.Body.Base)
 			return api.Applied{Version: v.Version, Changes: list(v.Changes), Rules: v.Rules}, err
 		})
 }

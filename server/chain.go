@@ -119,9 +119,13 @@ func (s *server) admit(r *http.Request, pattern string) error {
 		return s.unrouted(r)
 	}
 	if rt := s.routes[pattern]; (rt == nil || rt.open) && !strings.HasPrefix(pattern, "GET /c/") && !s.guests.allow(exchangeOf(r.Context()).addr) {
-		return status(http.StatusTooManyRequests, brevet.Errorf(brevet.Unavailable, "too many requests from your address").WithHint("try again in a few seconds"))
+		return tooMany()
 	}
 	return nil
+}
+
+func tooMany() error {
+	return status(http.StatusTooManyRequests, brevet.Errorf(brevet.Unavailable, "too many requests from your address").WithHint("try again in a few seconds"))
 }
 
 // unrouted says why no route takes the request: 405 if one would with another

@@ -95,6 +95,9 @@ func (s *server) authenticate(r *http.Request) error {
 	x := exchangeOf(r.Context())
 	c, err := s.WhoIs(r.Context(), bearer, x.addr)
 	if err != nil {
+		if !s.guests.allow(x.addr) { // made-up bearers are a stranger's
+			return tooMany()
+		}
 		return err
 	}
 	if c.Person.ID == "" {

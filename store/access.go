@@ -7,19 +7,20 @@ import (
 )
 
 var requests = newTable("this request", "requests", "state = 'pending'",
-	"id", "person_id", "customer_id", "account", "role", "role_digest", "entitlement", "rule", "activate", "duration",
+	[]string{"state", "decided_at", "decisions", "leaf"},
+	"id", "person_id", "customer_id", "account", "role", "role_digest", "entitlement", "rule", "activate", "mfa", "duration",
 	"not_before", "reason", "ticket", "session_policy", "catalog_version", "state", "created_at", "lapses_at",
 	"decided_at", "decisions", "leaf")
 
 func requestArgs(r brevet.Request) []any {
 	return []any{string(r.ID), string(r.Person), string(r.Customer), string(r.Account), string(r.Role), r.RoleDigest, r.Entitlement,
-		text(r.Rule), string(r.Activate), int64(r.Duration), micros(r.NotBefore), r.Reason, r.Ticket, r.SessionPolicy,
+		text(r.Rule), string(r.Activate), string(r.MFA), int64(r.Duration), micros(r.NotBefore), r.Reason, r.Ticket, r.SessionPolicy,
 		r.CatalogVersion, string(r.State), micros(r.Created), micros(r.Lapses), micros(r.Decided), text(r.Decisions), r.Leaf}
 }
 
 func scanRequest(s scanner) (r brevet.Request, err error) {
 	err = s.Scan(&r.ID, &r.Person, &r.Customer, &r.Account, &r.Role, &r.RoleDigest, &r.Entitlement,
-		decoded(&r.Rule), &r.Activate, &r.Duration, at(&r.NotBefore), &r.Reason, &r.Ticket, &r.SessionPolicy,
+		decoded(&r.Rule), &r.Activate, &r.MFA, &r.Duration, at(&r.NotBefore), &r.Reason, &r.Ticket, &r.SessionPolicy,
 		&r.CatalogVersion, &r.State, at(&r.Created), at(&r.Lapses), at(&r.Decided), decoded(&r.Decisions), &r.Leaf)
 	return r, err
 }
@@ -27,9 +28,12 @@ func scanRequest(s scanner) (r brevet.Request, err error) {
 // AddRequest adds a request; [brevet.Conflict] if its id is taken.
 func (tx *Tx) AddRequest(r brevet.Request) error { return requests.add(tx, requestArgs(r)) }
 
-// PutRequest replaces a request that is pending in the database;
-// [brevet.Conflict] if it is not any more.
-func (tx *Tx) PutRequest(r brevet.Request) error { return requests.put(tx, requestArgs(r)) }
+// PutRequest writes the state, the decisions with their time, and the leaf of
+// a request that is pending in the database; [brevet.Conflict] if it is not
+// any more. What was asked stays as it was added.
+func (tx *Tx) PutRequest(r brevet.Request) error {
+	return requests.put(tx, string(r.ID), string(r.State), micros(r.Decided), text(r.Decisions), r.Leaf)
+}
 
 // Request returns a request; [brevet.NotFound] if there is none.
 func (tx *Tx) Request(id brevet.RequestID) (brevet.Request, error) {
@@ -59,6 +63,7 @@ func (tx *Tx) Requests(want RequestFilter) ([]brevet.Request, error) {
 }
 
 var grants = newTable("this grant", "grants", "state NOT IN ('ended', 'revoked')",
+	[]string{"state", "waits_at", "start_at", "end_at", "closed_at", "leaf"},
 	"id", "request_id", "person_id", "customer_id", "account", "role", "duration", "state", "created_at",
 	"waits_at", "start_at", "end_at", "closed_at", "leaf")
 
@@ -76,9 +81,12 @@ func scanGrant(s scanner) (g brevet.Grant, err error) {
 // AddGrant adds a grant; [brevet.Conflict] if its id is taken.
 func (tx *Tx) AddGrant(g brevet.Grant) error { return grants.add(tx, grantArgs(g)) }
 
-// PutGrant replaces a grant that has not ended in the database;
-// [brevet.Conflict] if it has.
-func (tx *Tx) PutGrant(g brevet.Grant) error { return grants.put(tx, grantArgs(g)) }
+// PutGrant writes the state, the times (not that of creation) and the leaf of
+// a grant that has not ended in the database; [brevet.Conflict] if it has.
+// Whose it is and for what stays as it was added.
+func (tx *Tx) PutGrant(g brevet.Grant) error {
+	return grants.put(tx, string(g.ID), string(g.State), micros(g.Waits), micros(g.Start), micros(g.End), micros(g.Closed), g.Leaf)
+}
 
 // Grant returns a grant as its row says; [brevet.NotFound] if there is none.
 // Whether it gives access is for [Tx.GrantOver] and [Tx.Proven] to confirm.
@@ -113,6 +121,7 @@ func (tx *Tx) Grants(want GrantFilter) ([]brevet.Grant, error) {
 }
 
 var sessions = newTable("this session", "sessions", "state <> 'ended'",
+	[]string{"state", "until_at", "access_key", "expires_at", "closed_at"},
 	"id", "grant_id", "person_id", "customer_id", "account", "role", "state", "console", "mfa", "created_at",
 	"until_at", "access_key", "expires_at", "closed_at")
 
@@ -134,9 +143,12 @@ func scanSession(r scanner) (s brevet.Session, err error) {
 // AddSession adds a session; [brevet.Conflict] if its id is taken.
 func (tx *Tx) AddSession(s brevet.Session) error { return sessions.add(tx, sessionArgs(s)) }
 
-// PutSession replaces a session that has not ended in the database;
-// [brevet.Conflict] if it has.
-func (tx *Tx) PutSession(s brevet.Session) error { return sessions.put(tx, sessionArgs(s)) }
+// PutSession writes the state, the access key's id and the times (not that of
+// creation) of a session that has not ended in the database;
+// [brevet.Conflict] if it has. The rest stays as it was added.
+func (tx *Tx) PutSession(s brevet.Session) error {
+	return sessions.put(tx, string(s.ID), string(s.State), micros(s.Until), s.AccessKey, micros(s.Expires), micros(s.Closed))
+}
 
 // Session returns a session; [brevet.NotFound] if there is none.
 func (tx *Tx) Session(id brevet.SessionID) (brevet.Session, error) {

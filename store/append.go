@@ -12,12 +12,12 @@ const (
 	insertBlind = `INSERT INTO blinds (customer_id, salt) VALUES ($1, $2)`
 	replaceHead = `UPDATE head SET size = ?, note = ? WHERE id = 1 AND epoch = ? AND size = ? AND note = ?`
 
-	eventColumns = `epoch, idx, time, kind, customer_id, customer_seq, salt, details, digest, hashes`
+	eventColumns = `pos, time, kind, customer_id, customer_seq, salt, details, digest, hashes`
 
 	// One statement for any number of entries: on PostgreSQL the round trips count.
 	appendPostgres = `WITH appended AS (
 	INSERT INTO events (` + eventColumns + `)
-	SELECT $1::bigint, * FROM unnest($4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::bigint[], $9::bytea[], $10::bytea[], $11::bytea[], $12::bytea[]))
+	SELECT * FROM unnest($4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::bigint[], $9::bytea[], $10::bytea[], $11::bytea[], $12::bytea[]))
 UPDATE head SET epoch = $1::bigint, size = $2::bigint, note = $3::bytea WHERE id = 1`
 )
 
@@ -31,7 +31,7 @@ var (
 )
 
 func insertEvents(rows int) string {
-	one := "(" + strings.Repeat("?, ", 9) + "?)" // the driver looks the names of others up
+	one := "(" + strings.Repeat("?, ", 8) + "?)" // the driver looks the names of others up
 	return "INSERT INTO events (" + eventColumns + ") VALUES " + one + strings.Repeat(", "+one, rows-1)
 }
 
@@ -80,7 +80,7 @@ func (b *batch) sign() (audit.Head, error) {
 }
 
 func (b *batch) appendSQLite(tx *Tx) error {
-	args := make([]any, 0, 10*chunk)
+	args := make([]any, 0, 9*chunk)
 	for rest := b.entries; len(rest) > 0; {
 		n, query := 1, insertOne
 		if len(rest) >= chunk {
@@ -89,7 +89,7 @@ func (b *batch) appendSQLite(tx *Tx) error {
 		args = args[:0]
 		for i := range rest[:n] {
 			e := &rest[i]
-			args = append(args, b.head.Epoch, e.index, e.leaf.Time.UnixMicro(), string(e.leaf.Kind), string(e.customer),
+			args = append(args, position(b.head.Epoch, e.index), e.leaf.Time.UnixMicro(), string(e.leaf.Kind), string(e.customer),
 				e.leaf.Seq, e.salt[:], e.details, e.leaf.Details[:], flatten(e.hashes))
 		}
 		if _, err := tx.exec(query, args...); err != nil {
@@ -102,17 +102,17 @@ func (b *batch) appendSQLite(tx *Tx) error {
 
 func (b *batch) appendPostgres(tx *Tx, head audit.Head) error {
 	n := len(b.entries)
-	index, micros, seq := make([]int64, n), make([]int64, n), make([]int64, n)
+	places, micros, seq := make([]int64, n), make([]int64, n), make([]int64, n)
 	kind, customer := make([]string, n), make([]string, n)
 	salt, details, digest, hashes := make([][]byte, n), make([][]byte, n), make([][]byte, n), make([][]byte, n)
 	for i := range b.entries {
 		e := &b.entries[i]
-		index[i], micros[i], seq[i] = e.index, e.leaf.Time.UnixMicro(), e.leaf.Seq
+		places[i], micros[i], seq[i] = position(b.head.Epoch, e.index), e.leaf.Time.UnixMicro(), e.leaf.Seq
 		kind[i], customer[i] = string(e.leaf.Kind), string(e.customer)
 		salt[i], details[i], digest[i], hashes[i] = e.salt[:], e.details, e.leaf.Details[:], flatten(e.hashes)
 	}
 	_, err := tx.exec(appendPostgres, head.Epoch, head.Size, head.Note,
-		index, micros, kind, customer, seq, salt, details, digest, hashes)
+		places, micros, kind, customer, seq, salt, details, digest, hashes)
 	return err
 }
 

@@ -25,7 +25,7 @@ type batch struct {
 	tree    audit.Frontier
 	seqs    map[brevet.CustomerID]int64
 	blinds  map[brevet.CustomerID][]byte // of customers that are new
-	over    map[overKey]struct{}
+	places  map[placeKey]place
 	entries []pending
 	last    time.Time // of the newest entry
 	wrote   bool      // something beside entries
@@ -40,8 +40,7 @@ type pending struct {
 	salt     [audit.SaltSize]byte
 	details  []byte
 	hashes   []tlog.Hash
-	ending   overKey
-	ends     bool
+	marks    []mark
 	newBlind bool
 }
 
@@ -78,7 +77,7 @@ func (db *DB) begin() (*batch, error) {
 		return nil, db.distrust(brevet.Errorf(brevet.Internal, "the log's head went back; nothing is issued"))
 	}
 	b.head, b.tree, b.last = l.head, l.tree.Clone(), l.last
-	b.seqs, b.blinds, b.over = map[brevet.CustomerID]int64{}, map[brevet.CustomerID][]byte{}, map[overKey]struct{}{}
+	b.seqs, b.blinds, b.places = map[brevet.CustomerID]int64{}, map[brevet.CustomerID][]byte{}, map[placeKey]place{}
 	return b, nil
 }
 
@@ -160,11 +159,9 @@ func (b *batch) truncate(tx *Tx) {
 	if tx.mark > 0 {
 		b.last = b.entries[tx.mark-1].leaf.Time
 	}
-	clear(b.over)
+	clear(b.places)
 	for _, e := range b.entries {
-		if e.ends {
-			b.over[e.ending] = struct{}{}
-		}
+		b.note(e)
 	}
 }
 
@@ -185,7 +182,7 @@ func (tx *Tx) Record(ev brevet.Event) (index int64, err error) {
 	}
 	b := tx.batch
 	e := pending{index: b.tree.Size(), customer: ev.Customer, details: details}
-	e.ending, e.ends = ends(ev)
+	e.marks = marks(ev)
 	rand.Read(e.salt[:])
 	if e.leaf, e.newBlind, err = tx.leaf(ev); err != nil {
 		return 0, err
@@ -196,10 +193,15 @@ func (tx *Tx) Record(ev brevet.Event) (index int64, err error) {
 	}
 	e.hashes = b.tree.Append(audit.LeafHash(e.leaf.Marshal()))
 	b.entries, b.last, b.seqs[e.customer] = append(b.entries, e), tx.now, e.leaf.Seq
-	if e.ends {
-		b.over[e.ending] = struct{}{}
-	}
+	b.note(e)
 	return e.index, nil
+}
+
+// note takes down what an entry of the batch says about places.
+func (b *batch) note(e pending) {
+	for _, m := range e.marks {
+		put(b.places, b.places[m.key], e.index, m)
+	}
 }
 
 // leaf begins the leaf for ev: its customer's blinded name and next number.

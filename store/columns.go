@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
+	"math/bits"
 	"strconv"
 	"strings"
 	"time"
@@ -18,20 +20,21 @@ type table struct {
 	name    string // for messages: what a row is
 	columns string // comma-separated
 	insert  string // does nothing if it would break a unique index
-	update  string // of all columns but the id, where open holds
+	update  string // of the id's row where open holds: what a life cycle changes
 	exists  string
 	byID    string
 }
 
 // newTable builds the statements. open is the condition under which a row may
-// still change; final states do not meet it.
-func newTable(what, name, open string, columns ...string) table {
+// still change; final states do not meet it. changing are the columns that do
+// change; all others, and the indexes on them, are written once.
+func newTable(what, name, open string, changing []string, columns ...string) table {
 	var marks, sets []string
-	for i, c := range columns {
+	for i := range columns {
 		marks = append(marks, "$"+strconv.Itoa(i+1))
-		if i > 0 {
-			sets = append(sets, c+" = $"+strconv.Itoa(i+1))
-		}
+	}
+	for i, c := range changing {
+		sets = append(sets, c+" = $"+strconv.Itoa(i+2))
 	}
 	list := strings.Join(columns, ", ")
 	return table{
@@ -52,8 +55,9 @@ func (t table) add(tx *Tx, args []any) error {
 	return err
 }
 
-// put replaces a row that may still change.
-func (t table) put(tx *Tx, args []any) error {
+// put changes a row that may still change: args are its id and the values of
+// the changing columns.
+func (t table) put(tx *Tx, args ...any) error {
 	n, err := tx.exec(t.update, args...)
 	if err != nil || n > 0 {
 		return err
@@ -131,8 +135,9 @@ func list[T any](tx *Tx, table, columns string, f *filter, limit int, scan func(
 	}
 	query += " ORDER BY created_at DESC, id DESC"
 	if limit > 0 {
-		f.add("?", limit)
-		query += " LIMIT " + f.where[len(f.where)-1]
+		query += " LIMIT " + strconv.Itoa(roundUp(limit))
+	} else {
+		limit = math.MaxInt
 	}
 	found, err := tx.rows(query, f.args...)
 	if err != nil {
@@ -140,7 +145,7 @@ func list[T any](tx *Tx, table, columns string, f *filter, limit int, scan func(
 	}
 	defer found.Close()
 	var out []T
-	for found.Next() {
+	for len(out) < limit && found.Next() {
 		v, err := scan(found)
 		if err != nil {
 			return nil, tx.failed(err)
@@ -152,6 +157,11 @@ func list[T any](tx *Tx, table, columns string, f *filter, limit int, scan func(
 	}
 	return out, nil
 }
+
+// roundUp returns the power of two from n on. A limit is part of the query's
+// text, since SQLite plans a query with a bound limit anew each time; rounded,
+// the texts that callers can cause are few, and stay prepared.
+func roundUp(n int) int { return 1 << bits.Len(uint(min(n, 1<<30)-1)) }
 
 // micros is how times are stored: microseconds since 1970, 0 for the zero
 // time.

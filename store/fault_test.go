@@ -206,7 +206,7 @@ func TestReplicas(t *testing.T) {
 		return err
 	})
 
-	edit(t, cfg.URL, fmt.Sprintf(`UPDATE events SET kind = 'grant.opened' WHERE idx = %d`, b.Head().Size-1))
+	edit(t, cfg.URL, fmt.Sprintf(`UPDATE events SET kind = 'grant.opened' WHERE pos = #%d`, b.Head().Size-1))
 	wantKind(t, a.Update(t.Context(), func(*store.Tx) error { return nil }), brevet.Internal)
 	wantKind(t, a.Ping(t.Context()), brevet.Internal)
 }

@@ -13,7 +13,8 @@ import (
 )
 
 // ledger is what the process knows of the log by heart: its verified head and
-// edge, where each customer's sequence stands, and what is over. The writer
+// edge, where each customer's sequence stands, and the newest entry about each
+// thing that has a life cycle. The writer
 // alone changes it, under the lock, when a batch is committed or the entries
 // of other processes are taken over.
 type ledger struct {
@@ -22,8 +23,8 @@ type ledger struct {
 	tree   audit.Frontier
 	seqs   map[brevet.CustomerID]int64
 	blinds map[brevet.CustomerID][]byte
-	last   time.Time // of the newest entry
-	over   map[overKey]struct{}
+	last   time.Time          // of the newest entry
+	places map[placeKey]place // of whatever has a life cycle
 	proven provenCache
 	erased map[int64]brevet.CustomerID // erased entries whose erasure was not read yet; empty once verified
 }
@@ -31,7 +32,7 @@ type ledger struct {
 func newLedger() *ledger {
 	return &ledger{
 		seqs: map[brevet.CustomerID]int64{}, blinds: map[brevet.CustomerID][]byte{},
-		over: map[overKey]struct{}{}, erased: map[int64]brevet.CustomerID{},
+		places: map[placeKey]place{}, erased: map[int64]brevet.CustomerID{},
 	}
 }
 
@@ -41,38 +42,85 @@ func (l *ledger) currentHead() audit.Head {
 	return l.head
 }
 
-func (l *ledger) isOver(k overKey) bool {
+func (l *ledger) placeOf(k placeKey) (place, bool) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	_, ok := l.over[k]
-	return ok
+	p, ok := l.places[k]
+	return p, ok
 }
 
-// overKey is 128 bits of the hash of an id that is over. Hashes are smaller
-// than the ids, and the set only grows.
-type overKey [16]byte
+// placeKey is 128 bits of the hash of an id. Hashes are smaller than the ids,
+// and the set only grows.
+type placeKey [16]byte
 
-func overID[ID ~string](id ID) overKey {
+func keyOf[ID ~string](id ID) placeKey {
 	sum := sha256.Sum256([]byte(id))
-	return overKey(sum[:16])
+	return placeKey(sum[:16])
 }
 
-// ends returns what an event says to be over. An event that erased the
-// details of an ending stands in for it.
-func ends(ev brevet.Event) (k overKey, ok bool) {
+// place is where the log speaks of a thing last, and whether it said that the
+// thing is over: then that is for good.
+type place struct {
+	index int64
+	over  bool
+}
+
+// mark is what an event says about the place of a thing.
+type mark struct {
+	key  placeKey
+	over bool
+}
+
+func put(places map[placeKey]place, before place, index int64, m mark) {
+	places[m.key] = place{index, m.over || before.over}
+}
+
+// PrincipalKey is what [Tx.Latest] knows a principal by.
+func PrincipalKey(p brevet.Principal) string { return "principal\x00" + p.Issuer + "\x00" + p.Subject }
+
+// CatalogKey is what [Tx.Latest] knows the catalog in force by.
+const CatalogKey = "catalog"
+
+// marks returns what an event says. An event that erased the details of an
+// ending stands in for it.
+func marks(ev brevet.Event) []mark {
 	kind := ev.Kind
 	if kind == brevet.DetailsErased {
-		kind = brevet.EventKind(ev.Data[audit.ErasedKind])
+		if kind = brevet.EventKind(ev.Data[audit.ErasedKind]); !ending(kind) {
+			return nil
+		}
 	}
 	switch kind {
-	case brevet.GrantEnded, brevet.GrantRevoked:
-		return overID(ev.Grant), ev.Grant != ""
+	case brevet.GrantOpened, brevet.GrantActivated, brevet.GrantEnded, brevet.GrantRevoked:
+		return markOf(ev.Grant, ending(kind))
+	case brevet.PersonCreated, brevet.PrincipalLinked:
+		who := brevet.Principal{Issuer: ev.Data["issuer"], Subject: ev.Data["subject"]}
+		return append(markOf(ev.Person, false), mark{key: keyOf(PrincipalKey(who))})
 	case brevet.PersonEnded:
-		return overID(ev.Person), ev.Person != ""
-	case brevet.SignInEnded:
-		return overID(ev.SignIn), ev.SignIn != ""
+		return markOf(ev.Person, true)
+	case brevet.SignInOpened, brevet.GroupsRefreshed, brevet.SignInEnded:
+		return markOf(ev.SignIn, ending(kind))
+	case brevet.RequestCreated, brevet.RequestDecided, brevet.RequestApproved, brevet.RequestDenied, brevet.RequestWithdrawn, brevet.RequestLapsed:
+		return markOf(ev.Request, false)
+	case brevet.CatalogConfirmed:
+		return []mark{{key: keyOf(CatalogKey)}}
 	}
-	return k, false
+	return nil
+}
+
+func markOf[ID ~string](id ID, over bool) []mark {
+	if id == "" {
+		return nil
+	}
+	return []mark{{keyOf(id), over}}
+}
+
+func ending(kind brevet.EventKind) bool {
+	switch kind {
+	case brevet.GrantEnded, brevet.GrantRevoked, brevet.PersonEnded, brevet.SignInEnded:
+		return true
+	}
+	return false
 }
 
 // take verifies the next row of the log and adds it. The error is of kind
@@ -105,9 +153,12 @@ func (l *ledger) take(r Row) error {
 // only the events that the ledger must know.
 func (r *Row) verify() (ev brevet.Event, err error) {
 	switch r.Kind {
-	case brevet.GrantEnded, brevet.GrantRevoked, brevet.PersonEnded, brevet.SignInEnded, brevet.DetailsErased:
-		_, ev, err = r.Check()
-		return ev, err
+	case brevet.SessionIntended, brevet.SessionIssued, brevet.SessionInDoubt, brevet.SessionEnded, brevet.AccessRefused:
+	default:
+		if !r.Erased {
+			_, ev, err = r.Check()
+			return ev, err
+		}
 	}
 	if audit.LeafHash(r.Leaf) != r.Hash {
 		return ev, brevet.Errorf(brevet.Internal, "its time, kind, customer, number or details were changed")
@@ -122,8 +173,8 @@ func (l *ledger) fold(r Row, event brevet.Event) {
 	if r.Erased {
 		l.erased[r.Index] = r.Customer
 	}
-	if k, ok := ends(event); ok {
-		l.over[k] = struct{}{}
+	for _, m := range marks(event) {
+		put(l.places, l.places[m.key], r.Index, m)
 	}
 	if event.Kind == brevet.DetailsErased {
 		i, err := strconv.ParseInt(event.Data[audit.ErasedIndex], 10, 64)
@@ -164,8 +215,8 @@ func (l *ledger) commit(b *batch, head audit.Head) {
 	}
 	for i := range b.entries {
 		e := &b.entries[i]
-		if e.ends {
-			l.over[e.ending] = struct{}{}
+		for _, m := range e.marks {
+			put(l.places, l.places[m.key], e.index, m)
 		}
 		l.proven.add(e.index, provenLeaf{hash: e.hashes[0]})
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/brevet-access/brevet"
@@ -56,7 +57,7 @@ func (db *DB) verify(ctx context.Context) error {
 			return err
 		}
 		var beyond int64
-		if err := tx.row(`SELECT count(*) FROM events WHERE epoch > $1 OR (epoch = $1 AND idx >= $2)`, head.Epoch, head.Size).Scan(&beyond); err != nil {
+		if err := tx.row(`SELECT count(*) FROM events WHERE pos >= $1`, position(head.Epoch, head.Size)).Scan(&beyond); err != nil {
 			return tx.failed(err)
 		}
 		if beyond > 0 {
@@ -132,23 +133,40 @@ func (tx *Tx) Entries(from int64, limit int) ([]Row, error) {
 	return tx.entriesOf(tx.db.Head().Epoch, from, limit)
 }
 
-const rowColumns = `idx, time, kind, customer_id, customer_seq, salt, details, digest, hashes`
+const rowColumns = `pos, time, kind, customer_id, customer_seq, salt, details, digest, hashes`
+
+// indexBits are the bits of a position that hold the index: 10^12 entries in
+// an epoch.
+const indexBits = 40
+
+// position is the key of an entry in the table events, which holds the
+// entries of every epoch in order: epoch << 40 | index. One integer, since
+// both databases then add an entry at the end of the table without touching
+// the others. An index beyond an epoch's entries gives the position at its
+// start or its end.
+func position(epoch, index int64) int64 {
+	return epoch<<indexBits + min(max(index, 0), 1<<indexBits)
+}
+
+// indexAt is the index of the entry at a position.
+func indexAt(pos int64) int64 { return pos & (1<<indexBits - 1) }
 
 func (tx *Tx) entriesOf(epoch, from int64, limit int) ([]Row, error) {
-	found, err := tx.rows(`SELECT `+rowColumns+` FROM events WHERE epoch = $1 AND idx >= $2 ORDER BY idx LIMIT $3`, epoch, from, limit)
+	found, err := tx.rows(`SELECT `+rowColumns+` FROM events WHERE pos >= $1 AND pos < $2 ORDER BY pos LIMIT `+strconv.Itoa(roundUp(limit)),
+		position(epoch, from), position(epoch+1, 0))
 	if err != nil {
 		return nil, err
 	}
 	defer found.Close()
 	var rows []scanned
-	for found.Next() {
+	for len(rows) < limit && found.Next() {
 		var r scanned
 		if err := r.scan(found); err != nil {
 			return nil, tx.failed(err)
 		}
 		rows = append(rows, r)
 	}
-	if err := found.Err(); err != nil {
+	if err := errors.Join(found.Err(), found.Close()); err != nil { // closed before the next query
 		return nil, tx.failed(err)
 	}
 	out := make([]Row, len(rows))
@@ -162,16 +180,16 @@ func (tx *Tx) entriesOf(epoch, from int64, limit int) ([]Row, error) {
 
 // scanned is a row of the table events.
 type scanned struct {
-	index, micros, seq int64
-	kind, customer     string
-	salt, details      []byte
-	digest, hashes     []byte
+	pos, micros, seq int64
+	kind, customer   string
+	salt, details    []byte
+	digest, hashes   []byte
 }
 
 type scanner interface{ Scan(dest ...any) error }
 
 func (r *scanned) scan(s scanner) error {
-	return s.Scan(&r.index, &r.micros, &r.kind, &r.customer, &r.seq, &r.salt, &r.details, &r.digest, &r.hashes)
+	return s.Scan(&r.pos, &r.micros, &r.kind, &r.customer, &r.seq, &r.salt, &r.details, &r.digest, &r.hashes)
 }
 
 // assemble builds the leaf that the columns stand for. What no leaf can say
@@ -184,7 +202,7 @@ func (tx *Tx) assemble(r *scanned) (Row, error) {
 	leaf := audit.Leaf{Time: time.UnixMicro(r.micros).UTC(), Kind: brevet.EventKind(r.kind), Seq: r.seq,
 		Customer: audit.Blind(blind, brevet.CustomerID(r.customer))}
 	row := Row{seq: r.seq, Customer: brevet.CustomerID(r.customer), Time: leaf.Time, Kind: leaf.Kind,
-		Entry: audit.Entry{Index: r.index, Salt: r.salt, Details: r.details, Erased: r.salt == nil && r.details == nil}}
+		Entry: audit.Entry{Index: indexAt(r.pos), Salt: r.salt, Details: r.details, Erased: r.salt == nil && r.details == nil}}
 	row.Leaf = []byte("the digest has a wrong length")
 	if len(r.digest) == len(leaf.Details) {
 		leaf.Details = [32]byte(r.digest)

@@ -5,6 +5,7 @@ import (
 )
 
 var persons = newTable("this person", "persons", "ended_at = 0",
+	[]string{"handle", "name", "ended_at", "leaf"},
 	"id", "handle", "name", "created_at", "ended_at", "leaf")
 
 func personArgs(p brevet.Person) []any {
@@ -27,6 +28,16 @@ func (tx *Tx) Person(id brevet.PersonID) (brevet.Person, error) {
 // no two handles differ in them alone.
 func (tx *Tx) PersonByHandle(h brevet.Handle) (brevet.Person, error) {
 	return one(tx, persons, scanPerson, `SELECT `+persons.columns+` FROM persons WHERE lower(handle) = lower($1) AND handle = $1`, string(h))
+}
+
+// HandleTaken reports whether a handle is somebody's, or ever was; upper and
+// lower case count as the same.
+func (tx *Tx) HandleTaken(h brevet.Handle) (bool, error) {
+	var n int
+	if err := tx.row(`SELECT count(*) FROM persons WHERE lower(handle) = lower($1)`, string(h)).Scan(&n); err != nil {
+		return false, tx.failed(err)
+	}
+	return n > 0, nil
 }
 
 // PersonByPrincipal returns the person to whom the principal is linked.
@@ -58,9 +69,12 @@ func (tx *Tx) LinkPrincipal(id brevet.PersonID, p brevet.Principal) error {
 	return err
 }
 
-// PutPerson replaces a person. The error is of kind [brevet.Conflict] if they
-// were ended before: coming back resurrects nothing.
-func (tx *Tx) PutPerson(p brevet.Person) error { return persons.put(tx, personArgs(p)) }
+// PutPerson writes all of a person but when they were added. The error is of
+// kind [brevet.Conflict] if they were ended before: coming back resurrects
+// nothing.
+func (tx *Tx) PutPerson(p brevet.Person) error {
+	return persons.put(tx, string(p.ID), string(p.Handle), p.Name, micros(p.Ended), p.Leaf)
+}
 
 // People returns everybody, newest first, the ended too.
 func (tx *Tx) People() ([]brevet.Person, error) {

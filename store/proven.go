@@ -111,7 +111,7 @@ func (b *batch) recorded(index int64) (brevet.Event, error) {
 
 func (tx *Tx) entry(epoch, index int64) (Row, error) {
 	var r scanned
-	err := r.scan(tx.row(`SELECT `+rowColumns+` FROM events WHERE epoch = $1 AND idx = $2`, epoch, index))
+	err := r.scan(tx.row(`SELECT `+rowColumns+` FROM events WHERE pos = $1`, position(epoch, index)))
 	if errors.Is(err, sql.ErrNoRows) {
 		return Row{}, disagree(index, err)
 	}
@@ -168,23 +168,24 @@ func (tx *Tx) readHashes(indexes []int64) ([]tlog.Hash, error) {
 }
 
 func (tx *Tx) storedHashes(rows []int64) (map[int64][]byte, error) {
+	epoch := tx.db.Head().Epoch
 	list := make([]string, len(rows)) // numbers only
 	for i, r := range rows {
-		list[i] = strconv.FormatInt(r, 10)
+		list[i] = strconv.FormatInt(position(epoch, r), 10)
 	}
-	found, err := tx.tx.QueryContext(tx.ctx, `SELECT idx, hashes FROM events WHERE epoch = $1 AND idx IN (`+strings.Join(list, ",")+`)`, tx.db.Head().Epoch)
+	found, err := tx.tx.QueryContext(tx.ctx, `SELECT pos, hashes FROM events WHERE pos IN (`+strings.Join(list, ",")+`)`)
 	if err != nil {
 		return nil, tx.failed(err)
 	}
 	defer found.Close()
 	stored := make(map[int64][]byte, len(rows))
 	for found.Next() {
-		var index int64
+		var pos int64
 		var hashes []byte
-		if err := found.Scan(&index, &hashes); err != nil {
+		if err := found.Scan(&pos, &hashes); err != nil {
 			return nil, tx.failed(err)
 		}
-		stored[index] = hashes
+		stored[indexAt(pos)] = hashes
 	}
 	if err := found.Err(); err != nil {
 		return nil, tx.failed(err)
@@ -194,21 +195,40 @@ func (tx *Tx) storedHashes(rows []int64) (map[int64][]byte, error) {
 
 // GrantOver reports whether the log says that the grant has ended or was
 // revoked. It asks the log, never the rows.
-func (tx *Tx) GrantOver(id brevet.GrantID) bool { return tx.isOver(overID(id)) }
+func (tx *Tx) GrantOver(id brevet.GrantID) bool { return tx.isOver(keyOf(id)) }
 
 // PersonOver reports whether the log says that the person was offboarded.
-func (tx *Tx) PersonOver(id brevet.PersonID) bool { return tx.isOver(overID(id)) }
+func (tx *Tx) PersonOver(id brevet.PersonID) bool { return tx.isOver(keyOf(id)) }
 
 // SignInOver reports whether the log says that the sign-in has ended.
-func (tx *Tx) SignInOver(id brevet.SignInID) bool { return tx.isOver(overID(id)) }
+func (tx *Tx) SignInOver(id brevet.SignInID) bool { return tx.isOver(keyOf(id)) }
 
-func (tx *Tx) isOver(k overKey) bool {
+// Latest returns the index of the newest entry about a thing, and whether
+// there is one: a request, grant, person or sign-in by its id, a principal by
+// [PrincipalKey], the catalog in force by [CatalogKey]. A row that was made
+// from an older entry is out of date, or was set back.
+func (tx *Tx) Latest(id string) (index int64, ok bool) {
 	if tx.batch != nil {
-		if _, ok := tx.batch.over[k]; ok {
+		if p, ok := tx.batch.places[keyOf(id)]; ok {
+			return p.index, true
+		}
+	}
+	p, ok := tx.db.memory.placeOf(keyOf(id))
+	return p.index, ok
+}
+
+func (tx *Tx) isOver(k placeKey) bool {
+	if tx.batch != nil {
+		if p, ok := tx.batch.places[k]; ok && p.over {
 			return true
 		}
 	}
-	return tx.db.memory.isOver(k)
+	return tx.db.over(k)
+}
+
+func (db *DB) over(k placeKey) bool {
+	p, _ := db.memory.placeOf(k)
+	return p.over
 }
 
 // Erase removes salt and details of an entry for good; leaf and hashes stay.
@@ -235,12 +255,15 @@ func (tx *Tx) Erase(index int64) error {
 	if !tx.erasureRecorded(index, event) {
 		return brevet.Errorf(brevet.Conflict, "the erasure of entry %d is not recorded", index)
 	}
-	_, err = tx.exec(`UPDATE events SET salt = NULL, details = NULL WHERE epoch = $1 AND idx = $2`, tx.batch.head.Epoch, index)
+	_, err = tx.exec(`UPDATE events SET salt = NULL, details = NULL WHERE pos = $1`, position(tx.batch.head.Epoch, index))
 	return err
 }
 
 func (tx *Tx) erasureRecorded(index int64, erased brevet.Event) bool {
-	want, ending := ends(erased)
+	var want []mark
+	if ending(erased.Kind) {
+		want = marks(erased)
+	}
 	for i := range tx.batch.entries[tx.mark:] {
 		e := &tx.batch.entries[tx.mark+i]
 		if e.leaf.Kind != brevet.DetailsErased || e.customer != erased.Customer {
@@ -248,7 +271,7 @@ func (tx *Tx) erasureRecorded(index int64, erased brevet.Event) bool {
 		}
 		event, err := tx.batch.recorded(e.index)
 		if err == nil && event.Data[audit.ErasedIndex] == strconv.FormatInt(index, 10) &&
-			event.Data[audit.ErasedKind] == string(erased.Kind) && e.ends == ending && e.ending == want {
+			event.Data[audit.ErasedKind] == string(erased.Kind) && slices.Equal(e.marks, want) {
 			return true
 		}
 	}

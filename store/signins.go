@@ -9,6 +9,7 @@ import (
 )
 
 var signIns = newTable("this sign-in", "signins", "ended_at = 0",
+	[]string{"group_names", "groups_at", "refresh", "used_at", "ended_at", "leaf"},
 	"id", "hash", "person_id", "issuer", "subject", "provider", "auth_time", "methods", "class", "mfa_at",
 	"group_names", "groups_at", "refresh", "device", "created_at", "used_at", "expires_at", "ended_at", "leaf")
 
@@ -30,8 +31,12 @@ func scanSignIn(r scanner) (s brevet.SignIn, err error) {
 // AddSignIn adds a sign-in; [brevet.Conflict] if its id or hash is taken.
 func (tx *Tx) AddSignIn(s brevet.SignIn) error { return signIns.add(tx, signInArgs(s)) }
 
-// PutSignIn replaces a sign-in; [brevet.Conflict] if it was ended before.
-func (tx *Tx) PutSignIn(s brevet.SignIn) error { return signIns.put(tx, signInArgs(s)) }
+// PutSignIn writes the groups, the refresh token, the times of use and end, and
+// the leaf of a sign-in; [brevet.Conflict] if it was ended before. Who signed
+// in, with what proof and until when stays as it was added.
+func (tx *Tx) PutSignIn(s brevet.SignIn) error {
+	return signIns.put(tx, string(s.ID), text(s.Groups.Names), micros(s.Groups.At), s.Refresh, micros(s.Used), micros(s.Ended), s.Leaf)
+}
 
 // SignInByHash returns the sign-in whose bearer token has this SHA-256, be it
 // live or not; [brevet.NotFound] if there is none.

@@ -90,7 +90,7 @@ func testPeople(t *testing.T, tx *store.Tx) {
 	same(t, "PersonByPrincipal", p)(tx.PersonByPrincipal(second))
 
 	p.Name, p.Ended = "renamed", noon.Add(time.Hour)
-	ok(t, "PutPerson", tx.PutPerson(p))
+	ok(t, "PutPerson", tx.PutPerson(brevet.Person{ID: p.ID, Handle: p.Handle, Name: p.Name, Created: noon.Add(1), Ended: p.Ended, Leaf: p.Leaf}))
 	same(t, "People", []brevet.Person{p})(tx.People())
 	p.Ended = time.Time{}
 	wantKind(t, tx.PutPerson(p), brevet.Conflict)
@@ -110,7 +110,14 @@ func testSignIns(t *testing.T, tx *store.Tx) {
 	isKind[brevet.SignIn](t, brevet.NotFound)(tx.SignInByHash([32]byte{}))
 	bare := brevet.SignIn{ID: "si_2", Hash: [32]byte{2}, Person: "pr_s", Created: noon.Add(time.Second), Used: noon, Expires: noon}
 	ok(t, "AddSignIn", tx.AddSignIn(bare))
-	s.Ended = noon.Add(time.Minute)
+	forged := brevet.SignIn{ID: s.ID, Hash: [32]byte{9}, Person: "pr_2", Principal: brevet.Principal{Issuer: "x", Subject: "x"}, Provider: "x",
+		Proof: brevet.Proof{AuthTime: noon.Add(time.Hour), Methods: []string{"x"}, Class: "x", MFA: noon.Add(time.Hour)}, Device: "x",
+		Created: noon.Add(time.Hour), Expires: noon.Add(24 * 365 * time.Hour)}
+	s.Groups, s.Refresh, s.Used, s.Leaf = brevet.Groups{Names: []string{"leads"}, At: noon.Add(time.Second)}, []byte{3}, noon.Add(time.Second), 10
+	forged.Groups, forged.Refresh, forged.Used, forged.Leaf = s.Groups, s.Refresh, s.Used, s.Leaf
+	ok(t, "PutSignIn", tx.PutSignIn(forged))
+	same(t, "what makes a sign-in, after PutSignIn", s)(tx.SignInByHash(s.Hash))
+	s.Ended, s.Refresh = noon.Add(time.Minute), nil
 	ok(t, "PutSignIn", tx.PutSignIn(s))
 	same(t, "SignIns", []brevet.SignIn{bare, s})(tx.SignIns("pr_s"))
 	same(t, "SignIns", []brevet.SignIn(nil))(tx.SignIns("pr_2"))
@@ -142,8 +149,13 @@ func testRequests(t *testing.T, tx *store.Tx) {
 	digest := r.Digest()
 	r.Decisions = []brevet.Decision{{Person: "pr_2", Handle: "lead", Groups: []string{"leads"}, Approve: true, Comment: "fine", Digest: digest, At: noon}}
 	ok(t, "PutRequest", tx.PutRequest(r))
+	same(t, "Request", r)(tx.Request("req_1"))
 	r.State, r.Decided, r.Leaf = brevet.Approved, noon.Add(time.Second), 12
-	ok(t, "PutRequest", tx.PutRequest(r))
+	ok(t, "PutRequest", tx.PutRequest(brevet.Request{ID: r.ID, State: r.State, Created: noon.Add(time.Hour), Lapses: noon.Add(24 * time.Hour),
+		Ask: brevet.Ask{Person: "x", Customer: "x", Account: "x", Role: "x", RoleDigest: "x", Entitlement: "x", Rule: brevet.Approval{Automatic: true},
+			Activate: brevet.OnUse, Duration: 1, NotBefore: noon, Reason: "x", Ticket: "x", SessionPolicy: "x", CatalogVersion: 1},
+		Decided: r.Decided, Decisions: r.Decisions, Leaf: r.Leaf}))
+	same(t, "what was asked, after PutRequest", r)(tx.Request("req_1"))
 	wantKind(t, tx.PutRequest(r), brevet.Conflict)
 	if got, err := tx.Request("req_1"); err != nil || got.Digest() != digest {
 		t.Errorf("the digest changed in the database: %v", err)
@@ -156,6 +168,7 @@ func testRequests(t *testing.T, tx *store.Tx) {
 	}{
 		"all":          {store.RequestFilter{}, []brevet.RequestID{"req_2", "req_1"}},
 		"one":          {store.RequestFilter{Limit: 1}, []brevet.RequestID{"req_2"}},
+		"two":          {store.RequestFilter{Limit: 2}, []brevet.RequestID{"req_2", "req_1"}},
 		"person":       {store.RequestFilter{Person: "pr_1"}, []brevet.RequestID{"req_1"}},
 		"state":        {store.RequestFilter{State: brevet.Pending}, []brevet.RequestID{"req_2"}},
 		"customers":    {store.RequestFilter{Customers: []brevet.CustomerID{"cu_1", "cu_3"}}, []brevet.RequestID{"req_1"}},
@@ -181,9 +194,10 @@ func testGrants(t *testing.T, tx *store.Tx) {
 		Duration: time.Hour, State: brevet.Scheduled, Created: noon, Waits: noon.Add(24 * time.Hour), Leaf: 3}
 	ok(t, "AddGrant", tx.AddGrant(g))
 	wantKind(t, tx.AddGrant(g), brevet.Conflict)
-	g.State, g.Start, g.End = brevet.Active, noon.Add(time.Minute), noon.Add(time.Hour)
-	ok(t, "PutGrant", tx.PutGrant(g))
-	same(t, "Grant", g)(tx.Grant("gr_1"))
+	g.State, g.Waits, g.Start, g.End, g.Leaf = brevet.Active, noon.Add(25*time.Hour), noon.Add(time.Minute), noon.Add(time.Hour), 5
+	ok(t, "PutGrant", tx.PutGrant(brevet.Grant{ID: g.ID, Request: "x", Person: "x", Customer: "x", Account: "x", Role: "x", Duration: 1,
+		Created: noon.Add(time.Hour), State: g.State, Waits: g.Waits, Start: g.Start, End: g.End, Leaf: g.Leaf}))
+	same(t, "the grant, after PutGrant", g)(tx.Grant("gr_1"))
 	isKind[brevet.Grant](t, brevet.NotFound)(tx.Grant("gr_0"))
 	waiting := brevet.Grant{ID: "gr_2", Person: "pr_2", Customer: "cu_2", Account: "111122223333", Role: "ReadOnly",
 		State: brevet.Scheduled, Created: noon.Add(time.Second), Waits: noon.Add(2 * time.Hour)}
@@ -216,9 +230,10 @@ func testSessions(t *testing.T, tx *store.Tx) {
 		State: brevet.Intended, Console: true, MFA: brevet.Rung1h, Created: noon, Until: noon.Add(time.Hour)}
 	ok(t, "AddSession", tx.AddSession(s))
 	wantKind(t, tx.AddSession(s), brevet.Conflict)
-	s.State, s.AccessKey, s.Expires = brevet.Issued, "ASIAIOSFODNN7EXAMPLE", noon.Add(30*time.Minute)
-	ok(t, "PutSession", tx.PutSession(s))
-	same(t, "Session", s)(tx.Session("ses_1"))
+	s.State, s.AccessKey, s.Expires, s.Until = brevet.Issued, "ASIAIOSFODNN7EXAMPLE", noon.Add(30*time.Minute), noon.Add(31*time.Minute)
+	ok(t, "PutSession", tx.PutSession(brevet.Session{ID: s.ID, Grant: "x", Person: "x", Customer: "x", Account: "x", Role: "x", MFA: brevet.Rung8h,
+		Created: noon.Add(time.Hour), State: s.State, Until: s.Until, AccessKey: s.AccessKey, Expires: s.Expires}))
+	same(t, "the session, after PutSession", s)(tx.Session("ses_1"))
 	isKind[brevet.Session](t, brevet.NotFound)(tx.Session("ses_0"))
 	doubt := brevet.Session{ID: "ses_2", Grant: "gr_2", Person: "pr_1", State: brevet.InDoubt, Created: noon.Add(time.Second), Until: noon.Add(time.Minute)}
 	ok(t, "AddSession", tx.AddSession(doubt))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -34,36 +35,46 @@ func raw(t testing.TB, url string) *sql.DB {
 }
 
 // edits are changes of the row of entry 5 of 12, which is about a grant of
-// customer cu_1. Each must be seen.
+// customer cu_1. Each must be seen. #5 is the position of entry 5.
 var edits = map[string][]string{
-	"kind":        {`UPDATE events SET kind = 'grant.activated' WHERE idx = 5`},
-	"time":        {`UPDATE events SET time = time + 1 WHERE idx = 5`},
-	"customer":    {`UPDATE events SET customer_id = 'cu_2' WHERE idx = 5`},
-	"no customer": {`UPDATE events SET customer_id = '' WHERE idx = 5`},
-	"number":      {`UPDATE events SET customer_seq = customer_seq + 1 WHERE idx = 5`},
-	"salt":        {`UPDATE events SET salt = (SELECT salt FROM events WHERE idx = 4) WHERE idx = 5`},
-	"details":     {`UPDATE events SET details = (SELECT details FROM events WHERE idx = 4) WHERE idx = 5`},
-	"salt and details": {`UPDATE events SET salt = (SELECT salt FROM events WHERE idx = 4), details = (SELECT details FROM events WHERE idx = 4),
-		digest = (SELECT digest FROM events WHERE idx = 4) WHERE idx = 5`},
-	"erasure":    {`UPDATE events SET salt = NULL, details = NULL WHERE idx = 5`},
-	"half of it": {`UPDATE events SET salt = NULL WHERE idx = 5`},
-	"digest":     {`UPDATE events SET digest = (SELECT digest FROM events WHERE idx = 4) WHERE idx = 5`},
-	"hashes":     {`UPDATE events SET hashes = (SELECT hashes FROM events WHERE idx = 9) WHERE idx = 5`},
-	"short hash": {`UPDATE events SET hashes = digest WHERE idx = 5`},
-	"deletion":   {`DELETE FROM events WHERE idx = 5`},
-	"swap": {`UPDATE events SET idx = 100 WHERE idx = 5`, `UPDATE events SET idx = 5 WHERE idx = 4`,
-		`UPDATE events SET idx = 4 WHERE idx = 100`},
-	"shift":         {`DELETE FROM events WHERE idx = 5`, `UPDATE events SET idx = idx + 100 WHERE idx > 5`, `UPDATE events SET idx = idx - 101 WHERE idx > 5`},
-	"another epoch": {`UPDATE events SET epoch = 2 WHERE idx = 5`},
-	"blind":         {`UPDATE blinds SET salt = (SELECT salt FROM events WHERE idx = 4) WHERE customer_id = 'cu_1'`},
+	"kind":        {`UPDATE events SET kind = 'grant.activated' WHERE pos = #5`},
+	"time":        {`UPDATE events SET time = time + 1 WHERE pos = #5`},
+	"customer":    {`UPDATE events SET customer_id = 'cu_2' WHERE pos = #5`},
+	"no customer": {`UPDATE events SET customer_id = '' WHERE pos = #5`},
+	"number":      {`UPDATE events SET customer_seq = customer_seq + 1 WHERE pos = #5`},
+	"salt":        {`UPDATE events SET salt = (SELECT salt FROM events WHERE pos = #4) WHERE pos = #5`},
+	"details":     {`UPDATE events SET details = (SELECT details FROM events WHERE pos = #4) WHERE pos = #5`},
+	"salt and details": {`UPDATE events SET salt = (SELECT salt FROM events WHERE pos = #4), details = (SELECT details FROM events WHERE pos = #4),
+		digest = (SELECT digest FROM events WHERE pos = #4) WHERE pos = #5`},
+	"erasure":    {`UPDATE events SET salt = NULL, details = NULL WHERE pos = #5`},
+	"half of it": {`UPDATE events SET salt = NULL WHERE pos = #5`},
+	"digest":     {`UPDATE events SET digest = (SELECT digest FROM events WHERE pos = #4) WHERE pos = #5`},
+	"hashes":     {`UPDATE events SET hashes = (SELECT hashes FROM events WHERE pos = #9) WHERE pos = #5`},
+	"short hash": {`UPDATE events SET hashes = digest WHERE pos = #5`},
+	"deletion":   {`DELETE FROM events WHERE pos = #5`},
+	"swap": {`UPDATE events SET pos = #100 WHERE pos = #5`, `UPDATE events SET pos = #5 WHERE pos = #4`,
+		`UPDATE events SET pos = #4 WHERE pos = #100`},
+	"shift":         {`DELETE FROM events WHERE pos = #5`, `UPDATE events SET pos = pos + 100 WHERE pos > #5`, `UPDATE events SET pos = pos - 101 WHERE pos > #5`},
+	"another epoch": {`UPDATE events SET pos = pos + #0 WHERE pos = #5`},
+	"blind":         {`UPDATE blinds SET salt = (SELECT salt FROM events WHERE pos = #4) WHERE customer_id = 'cu_1'`},
 }
 
-// edit changes rows behind the store's back.
+// position is where entry index of the first epoch stands.
+func position(index int64) int64 { return 1<<40 | index }
+
+var number = regexp.MustCompile(`#[0-9]+`)
+
+// edit changes rows behind the store's back; #5 stands for the position of
+// entry 5 of the first epoch.
 func edit(t testing.TB, url string, statements ...string) {
 	t.Helper()
 	db := raw(t, url)
 	defer db.Close()
 	for _, s := range statements {
+		s = number.ReplaceAllStringFunc(s, func(n string) string {
+			index, _ := strconv.ParseInt(n[1:], 10, 64)
+			return strconv.FormatInt(position(index), 10)
+		})
 		if _, err := db.Exec(s); err != nil {
 			t.Fatalf("%s: %v", s, err)
 		}
@@ -143,7 +154,7 @@ func TestEditedHead(t *testing.T) {
 	onBoth(t, func(t *testing.T, url string) {
 		for name, statement := range map[string]string{
 			"size": `UPDATE head SET size = 11`, "epoch": `UPDATE head SET epoch = 2`, "gone": `DELETE FROM head`,
-			"note": `UPDATE head SET note = (SELECT hashes FROM events WHERE idx = 1)`,
+			"note": `UPDATE head SET note = (SELECT hashes FROM events WHERE pos = #1)`,
 		} {
 			t.Run(name, func(t *testing.T) {
 				url := fresh(t, url)
@@ -307,7 +318,7 @@ func TestRandomEdits(t *testing.T) {
 		index := rapid.Int64Range(0, 11).Draw(rt, "index")
 		column := rapid.SampledFrom([]string{"salt", "details", "digest", "hashes", "time", "customer_seq", "kind", "customer_id"}).Draw(rt, "column")
 		var old any
-		if err := behind.QueryRow(`SELECT `+column+` FROM events WHERE idx = $1`, index).Scan(&old); err != nil {
+		if err := behind.QueryRow(`SELECT `+column+` FROM events WHERE pos = $1`, position(index)).Scan(&old); err != nil {
 			rt.Fatal(err)
 		}
 		var changed any
@@ -323,7 +334,7 @@ func TestRandomEdits(t *testing.T) {
 			changed = old + rapid.SampledFrom([]string{"x", "\n", "0"}).Draw(rt, "more")
 		}
 		set := func(v any) {
-			if _, err := behind.Exec(`UPDATE events SET `+column+` = $1 WHERE idx = $2`, v, index); err != nil {
+			if _, err := behind.Exec(`UPDATE events SET `+column+` = $1 WHERE pos = $2`, v, position(index)); err != nil {
 				rt.Fatal(err)
 			}
 		}

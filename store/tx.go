@@ -45,6 +45,11 @@ func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
 	if db.dialect == onPostgres {
 		options.Isolation = sql.LevelRepeatableRead
 	}
+	if db.dialect == onSQLite {
+		// A context that can end costs a goroutine a statement, and a statement
+		// takes microseconds.
+		ctx = context.WithoutCancel(ctx)
+	}
 	sqltx, err := db.reads.BeginTx(ctx, options)
 	if err != nil {
 		return db.dialect.fault(err)
@@ -58,6 +63,19 @@ func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
 	defer func() { tx.over = true }()
 	return fn(tx)
 }
+
+// ReadsAside reports whether reads in a View beside the writer are cheaper
+// than in its transaction: on PostgreSQL each is a round trip under the lock
+// of the head; on SQLite the writer has the pages at hand, and every other
+// connection loses its own with each commit.
+func (db *DB) ReadsAside() bool { return db.dialect == onPostgres }
+
+// SignInOver and PersonOver ask the log, as this process knows it, what has
+// ended; what other replicas ended meanwhile shows in the next Update.
+func (db *DB) SignInOver(id brevet.SignInID) bool { return db.over(keyOf(id)) }
+
+// PersonOver is like SignInOver.
+func (db *DB) PersonOver(id brevet.PersonID) bool { return db.over(keyOf(id)) }
 
 func (l *ledger) lastTime() time.Time {
 	l.mu.RLock()

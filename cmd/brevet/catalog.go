@@ -31,7 +31,8 @@ func (c *cli) catalogShow() *cobra.Command {
 }
 
 func (c *cli) catalogApply() *cobra.Command {
-	return c.flagJSON(c.command("apply FILE", "Propose a catalog", exactly("FILE"),
+	var base int64
+	cmd := c.flagJSON(c.command("apply FILE", "Propose a catalog", exactly("FILE"),
 		func(ctx context.Context, s *session, args []string) error {
 			text, err := os.ReadFile(args[0])
 			if err != nil {
@@ -39,12 +40,14 @@ func (c *cli) catalogApply() *cobra.Command {
 			}
 			ctx, cancel := brief(ctx)
 			defer cancel()
-			got, err := s.Apply(ctx, api.Apply{Text: string(text)})
+			got, err := s.Apply(ctx, api.Apply{Text: string(text), Base: base})
 			if err != nil {
 				return err
 			}
 			return c.print(got, func() { c.showApplied(got) })
 		}))
+	cmd.Flags().Int64Var(&base, "base", 0, "the `VERSION` that FILE was made from; refused if another rules by now")
+	return cmd
 }
 
 func (c *cli) showApplied(a api.Applied) {

@@ -229,6 +229,12 @@ func device() string {
 	if err != nil {
 		return ""
 	}
-	name = strings.ReplaceAll(brevet.Printable(name), "\uFFFD", "")
-	return name[:min(len(name), 100)]
+	name = strings.Map(func(r rune) rune {
+		if r < 128 && brevet.ValidName("x"+string(r)) {
+			return r
+		}
+		return '-'
+	}, name)
+	name = strings.TrimLeft(name, "-._")
+	return name[:min(len(name), 63)]
 }

@@ -9,8 +9,7 @@ CREATE TABLE head (
 );
 
 CREATE TABLE events (
-    epoch        BIGINT NOT NULL,
-    idx          BIGINT NOT NULL,
+    pos          BIGINT PRIMARY KEY, -- epoch << 40 | index
     time         BIGINT NOT NULL,
     kind         TEXT    NOT NULL,
     customer_id  TEXT    NOT NULL, -- '' for the installation
@@ -18,8 +17,7 @@ CREATE TABLE events (
     salt         BYTEA,             -- NULL once erased
     details      BYTEA,             -- NULL once erased
     digest       BYTEA    NOT NULL, -- SHA-256(salt || details)
-    hashes       BYTEA    NOT NULL, -- tree hashes that the record completes, leaf first
-    PRIMARY KEY (epoch, idx)
+    hashes       BYTEA    NOT NULL -- tree hashes that the record completes, leaf first
 );
 
 CREATE TABLE blinds (
@@ -43,7 +41,6 @@ CREATE TABLE principals (
     person_id TEXT NOT NULL REFERENCES persons (id),
     PRIMARY KEY (issuer, subject)
 );
-CREATE INDEX principals_person ON principals (person_id);
 
 CREATE TABLE signins (
     id          TEXT PRIMARY KEY,
@@ -88,6 +85,7 @@ CREATE TABLE requests (
     entitlement     TEXT    NOT NULL,
     rule            TEXT    NOT NULL, -- JSON
     activate        TEXT    NOT NULL,
+    mfa             TEXT    NOT NULL,
     duration        BIGINT NOT NULL,
     not_before      BIGINT NOT NULL,
     reason          TEXT    NOT NULL,
@@ -142,7 +140,6 @@ CREATE TABLE sessions (
     closed_at   BIGINT NOT NULL
 );
 CREATE INDEX sessions_grant ON sessions (grant_id, created_at);
-CREATE INDEX sessions_person ON sessions (person_id, created_at);
 CREATE INDEX sessions_live ON sessions (until_at) WHERE state <> 'ended';
 
 CREATE TABLE catalogs (

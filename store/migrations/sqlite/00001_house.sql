@@ -9,8 +9,7 @@ CREATE TABLE head (
 ) STRICT;
 
 CREATE TABLE events (
-    epoch        INTEGER NOT NULL,
-    idx          INTEGER NOT NULL,
+    pos          INTEGER PRIMARY KEY, -- epoch << 40 | index
     time         INTEGER NOT NULL,
     kind         TEXT    NOT NULL,
     customer_id  TEXT    NOT NULL, -- '' for the installation
@@ -18,9 +17,8 @@ CREATE TABLE events (
     salt         BLOB,             -- NULL once erased
     details      BLOB,             -- NULL once erased
     digest       BLOB    NOT NULL, -- SHA-256(salt || details)
-    hashes       BLOB    NOT NULL, -- tree hashes that the record completes, leaf first
-    PRIMARY KEY (epoch, idx)
-) STRICT, WITHOUT ROWID;
+    hashes       BLOB    NOT NULL -- tree hashes that the record completes, leaf first
+) STRICT;
 
 CREATE TABLE blinds (
     customer_id TEXT PRIMARY KEY,
@@ -43,7 +41,6 @@ CREATE TABLE principals (
     person_id TEXT NOT NULL REFERENCES persons (id),
     PRIMARY KEY (issuer, subject)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX principals_person ON principals (person_id);
 
 CREATE TABLE signins (
     id          TEXT PRIMARY KEY,
@@ -88,6 +85,7 @@ CREATE TABLE requests (
     entitlement     TEXT    NOT NULL,
     rule            TEXT    NOT NULL, -- JSON
     activate        TEXT    NOT NULL,
+    mfa             TEXT    NOT NULL,
     duration        INTEGER NOT NULL,
     not_before      INTEGER NOT NULL,
     reason          TEXT    NOT NULL,
@@ -142,7 +140,6 @@ CREATE TABLE sessions (
     closed_at   INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX sessions_grant ON sessions (grant_id, created_at);
-CREATE INDEX sessions_person ON sessions (person_id, created_at);
 CREATE INDEX sessions_live ON sessions (until_at) WHERE state <> 'ended';
 
 CREATE TABLE catalogs (
