@@ -45,6 +45,7 @@ func playService(in *json.Decoder, out *json.Encoder) error {
 	if err := in.Decode(&o); err != nil {
 		return err
 	}
+	service.Tune()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

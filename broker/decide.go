@@ -178,6 +178,9 @@ func (b *Broker) requester(ctx context.Context, r brevet.Request) (brevet.Caller
 		if c.Person, err = tx.Person(r.Person); err != nil {
 			return err
 		}
+		if err := provePerson(tx, c.Person); err != nil {
+			return err
+		}
 		signIns, err := tx.SignIns(r.Person)
 		if err != nil {
 			return err

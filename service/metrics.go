@@ -47,13 +47,14 @@ func (m *metrics) swept(err error) {
 }
 
 // handler answers loopback and the given networks; to others there is no such
-// page. The peer's own address counts, never a header.
+// page. The peer's own address counts; what a proxy passes on is refused.
 func (m *metrics) handler(from []netip.Prefix, db *store.DB) http.Handler {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "brevet_log_entries", Help: "Entries in the audit log."},
 		func() float64 { return float64(db.Head().Size) }))
 	page := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !allowed(r.RemoteAddr, from) {
+		forwarded := r.Header.Get("X-Forwarded-For") != "" || r.Header.Get("Forwarded") != "" // by a proxy, for somebody else
+		if forwarded || !allowed(r.RemoteAddr, from) {
 			http.NotFound(w, r)
 			return
 		}

@@ -36,6 +36,7 @@ func serve(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
+	service.Tune()
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	s, err := service.Open(ctx, cfg, service.Options{Log: log})
 	if err != nil {
