@@ -311,22 +311,6 @@ func (b *Broker) rung(tx *store.Tx, o *order, now time.Time) (brevet.Rung, error
 	return rung, nil
 }
 
-// mayOpen reports why first use does not open a grant, or nil: policy must let
-// it, and nobody must have revoked the last one within a day.
-func (b *Broker) mayOpen(tx *store.Tx, o *order, now time.Time) error {
-	if !b.opensOnUse(o) {
-		return b.noGrant(tx, o, now)
-	}
-	past, err := tx.Grants(store.GrantFilter{Person: o.caller.Person.ID, Account: o.account.ID, Role: o.role.Name, Limit: 1})
-	if err != nil {
-		return err
-	}
-	if len(past) > 0 && past[0].State == brevet.Revoked && now.Sub(past[0].Closed) < 24*time.Hour {
-		return b.noGrant(tx, o, now)
-	}
-	return nil
-}
-
 func (b *Broker) opensOnUse(o *order) bool {
 	return o.answer.Approval.Automatic && o.answer.Entitlement.Activate == brevet.OnUse
 }
@@ -379,35 +363,6 @@ func (b *Broker) firstUse(tx *store.Tx, o *order, now time.Time) (err error) {
 		return err
 	}
 	return b.prove(tx, o, now)
-}
-
-// noGrant says why there is none, and the next command.
-func (b *Broker) noGrant(tx *store.Tx, o *order, now time.Time) error {
-	ask := "brevet request " + o.target + " --for " + brevet.FormatDuration(min(time.Hour, o.answer.Longest)) + ` --reason "…"`
-	pending, err := tx.Requests(store.RequestFilter{Person: o.caller.Person.ID, State: brevet.Pending, Limit: 100})
-	if err != nil {
-		return err
-	}
-	for _, r := range pending {
-		if r.Account == o.account.ID && r.Role == o.role.Name && now.Before(r.Lapses) {
-			return brevet.Errorf(brevet.NoGrant, "your request for %s still waits for %s", o.target, r.Rule).WithHint("brevet status shows it")
-		}
-	}
-	past, err := tx.Grants(store.GrantFilter{Person: o.caller.Person.ID, Account: o.account.ID, Role: o.role.Name, Limit: 1})
-	if err != nil {
-		return err
-	}
-	if len(past) > 0 && now.Sub(past[0].Created) < 24*time.Hour {
-		switch g := past[0]; {
-		case g.State == brevet.Revoked:
-			return brevet.Errorf(brevet.NoGrant, "your grant for %s was revoked", o.target).WithHint("%s", ask)
-		case g.State == brevet.Active && !now.Before(g.End):
-			return brevet.Errorf(brevet.Expired, "your grant for %s ended %s ago", o.target, brevet.FormatDuration(now.Sub(g.End).Truncate(time.Second))).WithHint("%s", ask)
-		case g.State == brevet.Ended:
-			return brevet.Errorf(brevet.Expired, "your grant for %s has ended", o.target).WithHint("%s", ask)
-		}
-	}
-	return brevet.Errorf(brevet.NoGrant, "you have no grant for %s", o.target).WithHint("%s", ask)
 }
 
 // stored returns the order's session as it is on record. While an answer of

@@ -159,6 +159,9 @@ func (b *Broker) takeLogin(ctx context.Context, kind, key string, v any) error {
 		return err
 	})
 	old := brevet.Errorf(brevet.Expired, "this sign-in is too old, or was used already").WithHint("brevet login starts a new one")
+	if kind == "code" {
+		old = brevet.Errorf(brevet.Expired, "that code is not right, is too old, or was used already").WithHint("paste it as the page shows it, or begin again with brevet login")
+	}
 	if errors.Is(err, brevet.NotFound) {
 		return old
 	}

@@ -83,6 +83,9 @@ func Open(ctx context.Context, c Config) (_ *World, err error) {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, brevet.Errorf(brevet.Invalid, "dir: %s", err)
 	}
+	if c.Port < 0 || c.Port > 65533 {
+		return nil, brevet.Errorf(brevet.Invalid, "port: three ports from %d on do not exist", c.Port)
+	}
 	w := &World{Dir: c.Dir, log: c.Log}
 	defer func() {
 		if err != nil {
@@ -96,11 +99,11 @@ func Open(ctx context.Context, c Config) (_ *World, err error) {
 	if err := w.listen(c.Port); err != nil {
 		return nil, err
 	}
-	secrets, err := openSecrets(c.Dir)
-	if err != nil {
+	if err := openCatalog(c); err != nil {
 		return nil, err
 	}
-	if err := openCatalog(c); err != nil {
+	secrets, err := openSecrets(c.Dir)
+	if err != nil {
 		return nil, err
 	}
 	if err := w.build(ctx, c, secrets); err != nil {

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -156,12 +157,18 @@ func (s *Service) newHandler() http.Handler {
 		URL: s.cfg.URL, Hosts: s.opt.Hosts, Proxies: s.cfg.proxies, Banner: s.opt.Banner, Log: s.opt.Log, Now: s.opt.Now, Observe: s.metrics.observe})
 	metrics := s.metrics.handler(s.cfg.metricsFrom, s.DB)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/metrics" {
+		if r.URL.Path == "/metrics" && (r.Host == s.cfg.host() || !browser(r)) {
 			metrics.ServeHTTP(w, r)
 			return
 		}
 		api.ServeHTTP(w, r)
 	})
+}
+
+// browser reports whether a browser sent the request: a page that makes its
+// own name point here is not to read what only loopback may.
+func browser(r *http.Request) bool {
+	return r.Header.Get("Sec-Fetch-Site") != "" || r.Header.Get("Origin") != "" || strings.HasPrefix(r.UserAgent(), "Mozilla/")
 }
 
 // Handler returns what the server answers, for those who listen themselves.

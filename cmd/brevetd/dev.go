@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/brevet-access/brevet/sandbox"
+	"github.com/brevet-access/brevet/service"
 )
 
 func devCommand() *cobra.Command {
@@ -34,6 +36,8 @@ real access: its people and passwords are shown to whoever asks.`,
 }
 
 func dev(ctx context.Context, c sandbox.Config, stdout, stderr io.Writer) error {
+	service.Tune()
+	c.Log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	w, err := sandbox.Open(ctx, c)
 	if err != nil {
 		return err
@@ -46,7 +50,7 @@ func dev(ctx context.Context, c sandbox.Config, stdout, stderr io.Writer) error 
 		for _, p := range w.Facts.People {
 			people = append(people, p.Username)
 		}
-		fmt.Fprintf(stdout, "people   %-52s passwords on the sign-in page\n", strings.Join(people, "   "))
+		fmt.Fprintf(stdout, "people   %-72s passwords on the sign-in page\n", strings.Join(people, "   "))
 		var accounts []string
 		for _, a := range w.Facts.Accounts {
 			accounts = append(accounts, a.Name+" "+a.ID)

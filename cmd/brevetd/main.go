@@ -53,7 +53,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		fmt.Fprintln(stderr, "brevetd: "+line)
 	}
-	if e.Kind == brevet.Internal && e.Cause != nil { // the operator is the one to see it
+	if e.Kind == brevet.Internal && e.Cause != nil && !strings.Contains(e.Message, e.Cause.Error()) { // the operator is the one to see it
 		fmt.Fprintln(stderr, "cause: "+brevet.Printable(e.Cause.Error()))
 	}
 	if e.Hint != "" {
