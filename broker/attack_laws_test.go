@@ -10,7 +10,6 @@ import (
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/broker"
-	"github.com/brevet-access/brevet/store"
 )
 
 func swap(text []byte, old, new string) []byte {
@@ -122,25 +121,17 @@ func TestAttackCatalogWhileAsking(t *testing.T) {
 	h := newHouse(t)
 	engineer := h.login("engineer")
 	strict := swap(sandboxCatalog(), "    longest: 4h\n    approval: automatic\n", "    longest: 4h\n    approval: {by: [lead]}\n")
-	done := make(chan error, 1)
-	stop := make(chan struct{})
-	// While the writer is held the judging is over and the recording waits.
-	go func() {
-		done <- h.db.Update(context.Background(), func(*store.Tx) error { close(stop); time.Sleep(150 * time.Millisecond); return nil })
-	}()
-	<-stop
-	proposed := make(chan error, 1)
-	go func() {
-		_, err := h.Propose(context.Background(), brevet.Actor{System: "test"}, strict)
-		proposed <- err
-	}()
-	time.Sleep(50 * time.Millisecond)
-	v, err := h.Ask(t.Context(), engineer, broker.Ask{Target: "acme-staging/SRE", Duration: time.Hour, Reason: "x"})
-	if e := errors.Join(<-done, <-proposed); e != nil {
-		t.Fatal(e)
-	}
-	if err == nil && v.State == brevet.Approved {
-		t.Errorf("version 2 was in force when a request was approved by version 1, and bound to version %d", v.CatalogVersion)
+	changed := func() { h.rules(strict) }
+	for _, nth := range [][]func(){{changed}, {nil, changed}} { // while the target is looked up, and while it is judged
+		h.rules(sandboxCatalog())
+		h.onNow = nth
+		v, err := h.Ask(t.Context(), engineer, broker.Ask{Target: "acme-staging/SRE", Duration: time.Hour, Reason: "x"})
+		if err == nil && v.State == brevet.Approved {
+			t.Errorf("another version was in force when a request was approved by the first, and bound to version %d", v.CatalogVersion)
+		}
+		if h.onNow != nil && len(h.onNow) > 0 {
+			t.Error("the catalog did not change meanwhile")
+		}
 	}
 }
 

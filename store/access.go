@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"time"
 
 	"github.com/brevet-access/brevet"
@@ -172,10 +173,13 @@ func (tx *Tx) Sessions(want SessionFilter) ([]brevet.Session, error) {
 	is(f, "person_id", want.Person)
 	among(f, "state", want.States)
 	if !want.LiveAt.IsZero() {
-		f.add("state <> 'ended' AND until_at > ?", micros(want.LiveAt))
+		f.add("until_at > ?", micros(want.LiveAt))
 	}
 	if !want.OverAt.IsZero() {
-		f.add("state <> 'ended' AND until_at <= ?", micros(want.OverAt))
+		f.add("until_at <= ?", micros(want.OverAt))
+	}
+	if !want.LiveAt.IsZero() || !want.OverAt.IsZero() || want.States != nil && !slices.Contains(want.States, brevet.SessionOver) {
+		f.where = append(f.where, "state <> 'ended'") // what the index of those that live covers
 	}
 	return list(tx, "sessions", sessions.columns, f, want.Limit, scanSession)
 }

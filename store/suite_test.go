@@ -252,6 +252,18 @@ func testSessions(t *testing.T, tx *store.Tx) {
 	s.State, s.Closed = brevet.SessionOver, noon.Add(time.Minute)
 	ok(t, "PutSession", tx.PutSession(s))
 	wantKind(t, tx.PutSession(s), brevet.Conflict)
+	for what, c := range map[string]struct {
+		filter store.SessionFilter
+		want   []brevet.SessionID
+	}{
+		"ended": {store.SessionFilter{States: []brevet.SessionState{brevet.SessionOver}}, []brevet.SessionID{"ses_1"}},
+		"any":   {store.SessionFilter{States: []brevet.SessionState{brevet.SessionOver, brevet.InDoubt}}, []brevet.SessionID{"ses_2", "ses_1"}},
+		"over":  {store.SessionFilter{OverAt: noon.Add(time.Hour)}, []brevet.SessionID{"ses_2"}},
+		"none":  {store.SessionFilter{States: []brevet.SessionState{}}, nil},
+	} {
+		got, err := tx.Sessions(c.filter)
+		same(t, what, c.want)(ids(got, func(s brevet.Session) brevet.SessionID { return s.ID }), err)
+	}
 }
 
 func testCatalog(t *testing.T, tx *store.Tx) {

@@ -164,6 +164,9 @@ func wholeLog(t testing.TB, db *store.DB) audit.Report {
 			if err != nil {
 				return err
 			}
+			if want := min(100, head.Size-from); int64(len(rows)) != want {
+				t.Fatalf("Entries gave %d rows, want %d", len(rows), want)
+			}
 			for _, r := range rows {
 				if err := c.Add(r.Entry); err != nil {
 					return err
