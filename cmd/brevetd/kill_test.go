@@ -48,8 +48,8 @@ type seen struct {
 
 func killMany(t *testing.T, database string, kills int) {
 	dir := t.TempDir()
-	facts, stop := startDev(t, dir, database, 0)
-	port := facts.URL[strings.LastIndexByte(facts.URL, ':')+1:]
+	port := mustPorts(t)
+	facts, stop := startDev(t, dir, database, port)
 	w := &brevettest.World{World: &sandbox.World{Facts: facts}}
 	tokens := map[string]string{}
 	for _, who := range []string{"engineer", "lead", "security"} {
@@ -70,7 +70,7 @@ func killMany(t *testing.T, database string, kills int) {
 		stop()
 		cancel()
 		work.Wait()
-		facts, stop = startDev(t, dir, database, atoi(port))
+		facts, stop = startDev(t, dir, database, port)
 	}
 	got.check(t, client.New(facts.URL, tokens["security"], api.Version))
 	t.Logf("%d kills: %d requests, %d approvals and %d credentials acknowledged, all on record", kills, len(got.requested), len(got.approved), len(got.issued))
@@ -224,9 +224,4 @@ func (s *seen) check(t *testing.T, security *client.Client) {
 		}
 	}
 	t.Logf("%d sessions were under way when brevetd died; they count as live until they are in doubt", lost)
-}
-
-func atoi(s string) (n int) {
-	fmt.Sscan(s, &n)
-	return n
 }

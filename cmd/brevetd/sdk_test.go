@@ -14,7 +14,7 @@ import (
 // TestGoSDK uses the profiles that brevet writes with the AWS SDK for Go.
 func TestGoSDK(t *testing.T) {
 	dir := t.TempDir()
-	facts, _ := startDev(t, filepath.Join(dir, "w"), "", 0)
+	facts, _ := startDev(t, filepath.Join(dir, "w"), "", mustPorts(t))
 	t.Setenv("BREVET_HOME", filepath.Join(dir, "home"))
 	t.Setenv("BREVET_URL", facts.URL)
 	t.Setenv("AWS_CONFIG_FILE", filepath.Join(dir, "aws config")) // a space, as people have

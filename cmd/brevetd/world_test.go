@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -117,7 +118,9 @@ func world(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	port := ts.Getenv("WORLD_PORT")
 	if port == "" {
-		port = "0"
+		free, err := freePorts()
+		ts.Check(err)
+		port = strconv.Itoa(free)
 	}
 	cmd := exec.Command("brevetd", append([]string{"dev", "--dir", ts.MkAbs(args[0]), "--port", port}, args[1:]...)...)
 	cmd.Dir = ts.MkAbs(".")
