@@ -151,6 +151,17 @@ func actor(c brevet.Caller) brevet.Actor {
 
 var clock = brevet.Actor{System: "clock"}
 
+// look runs fn on a snapshot and, where a row there does not fit the log, once
+// more under the head's lock: rows and log change together, but a snapshot may
+// be a moment older or newer than what this process knows of the log.
+func (b *Broker) look(ctx context.Context, fn func(*store.Tx) error) error {
+	err := b.DB.View(ctx, fn)
+	if brevet.KindOf(err) == brevet.Internal {
+		err = b.DB.Update(ctx, fn)
+	}
+	return err
+}
+
 // query asks policy about the caller.
 func query(c brevet.Caller, account brevet.Account, role brevet.RoleName, now time.Time) policy.Query {
 	return policy.Query{Person: c.Person.ID, Handle: c.Person.Handle, Groups: c.SignIn.Groups,

@@ -35,7 +35,7 @@ func (b *Broker) WhoIs(ctx context.Context, bearer, addr string) (brevet.Caller,
 
 // readCaller reads the sign-in with this hash and its person, and proves both.
 func (b *Broker) readCaller(ctx context.Context, h [32]byte, now time.Time) (c brevet.Caller, err error) {
-	err = b.DB.View(ctx, func(tx *store.Tx) error {
+	err = b.look(ctx, func(tx *store.Tx) error {
 		c.SignIn, err = tx.SignInByHash(h)
 		if errors.Is(err, brevet.NotFound) {
 			return signInOver()

@@ -137,7 +137,7 @@ func (b *Broker) order(ctx context.Context, c brevet.Caller, target string) (*or
 // keep reports whether the session in hand needs no successor: its grant
 // lives by the log, and it lasts long enough or as long as the grant.
 func (b *Broker) keep(ctx context.Context, o *order, have brevet.SessionID) (kept Issued, ok bool, err error) {
-	err = b.DB.View(ctx, func(tx *store.Tx) error {
+	err = b.look(ctx, func(tx *store.Tx) error {
 		s, err := tx.Session(have)
 		if errors.Is(err, brevet.NotFound) {
 			return nil
@@ -236,7 +236,7 @@ func (b *Broker) issue(ctx context.Context, o *order) (brevet.Credential, error)
 // the writer; what may have ended since is asked again under the head's lock.
 func (b *Broker) intend(ctx context.Context, o *order) error {
 	if b.DB.ReadsAside() {
-		if err := b.DB.View(ctx, func(tx *store.Tx) error { return b.choose(tx, o, b.now()) }); err != nil {
+		if err := b.look(ctx, func(tx *store.Tx) error { return b.choose(tx, o, b.now()) }); err != nil {
 			return err
 		}
 	}

@@ -145,7 +145,7 @@ func load(tx *store.Tx, cv store.CatalogVersion) (*ruling, error) {
 // follow takes up a version that another replica put in force.
 func (b *Broker) follow(ctx context.Context) error {
 	var next *ruling
-	err := b.DB.View(ctx, func(tx *store.Tx) error {
+	err := b.look(ctx, func(tx *store.Tx) error {
 		n, err := tx.CatalogNewest()
 		if err != nil || n <= b.ruling.Load().version {
 			return err

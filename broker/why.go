@@ -44,7 +44,7 @@ func (b *Broker) Why(ctx context.Context, c brevet.Caller, target string) (Why, 
 	} else {
 		w.Facts = append(w.Facts, fmt.Sprintf("your MFA counts: it is %s old and %s is allowed", brevet.FormatDuration(now.Sub(c.SignIn.Proof.MFA).Truncate(time.Second)), a.MFA))
 	}
-	err = b.DB.View(ctx, func(tx *store.Tx) error { return b.whyGrant(tx, o, &w, mfa, now) })
+	err = b.look(ctx, func(tx *store.Tx) error { return b.whyGrant(tx, o, &w, mfa, now) })
 	return w, err
 }
 

@@ -224,7 +224,10 @@ func (l *ledger) commit(b *batch, head audit.Head) {
 
 // provenCache remembers leaves that were proven to be in the tree: at least
 // the newest provenSize and those used lately, at most twice as many.
-type provenCache struct{ young, old map[int64]provenLeaf }
+type provenCache struct {
+	young, old map[int64]provenLeaf
+	size       int // 0: provenSize
+}
 
 // provenLeaf is the hash of such a leaf and, once somebody asked, its event.
 type provenLeaf struct {
@@ -235,7 +238,11 @@ type provenLeaf struct {
 const provenSize = 1 << 13
 
 func (c *provenCache) add(index int64, p provenLeaf) {
-	if len(c.young) >= provenSize || c.young == nil {
+	size := c.size
+	if size == 0 {
+		size = provenSize
+	}
+	if len(c.young) >= size || c.young == nil {
 		c.young, c.old = make(map[int64]provenLeaf), c.young
 	}
 	c.young[index] = p

@@ -29,8 +29,11 @@ func (tx *Tx) Proven(index int64) (brevet.Event, error) {
 	if b := tx.batch; b != nil && index >= b.head.Size {
 		return b.recorded(index)
 	}
-	head := tx.db.Head()
-	if index >= head.Size && tx.batch == nil { // of another process, perhaps
+	head := tx.known
+	if tx.batch != nil {
+		head = tx.batch.head
+	}
+	if index >= head.Size && tx.batch == nil { // written since, or by another process
 		var err error
 		if head, err = tx.Head(); err != nil {
 			return brevet.Event{}, err

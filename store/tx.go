@@ -20,6 +20,7 @@ type Tx struct {
 	tx    *sql.Tx
 	batch *batch // nil in View
 	now   time.Time
+	known audit.Head // in View: what this process knew before its snapshot was taken, so that all of it is in there
 
 	mark   int            // entries of the batch before this closure
 	tree   audit.Frontier // the tree before this closure's first entry
@@ -50,13 +51,14 @@ func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
 		// takes microseconds.
 		ctx = context.WithoutCancel(ctx)
 	}
+	known := db.Head() // before the first statement, which takes the snapshot
 	sqltx, err := db.reads.BeginTx(ctx, options)
 	if err != nil {
 		return db.dialect.fault(err)
 	}
 	defer db.readQs.prepare(db.reads)
 	defer sqltx.Rollback()
-	tx := &Tx{db: db, ctx: ctx, tx: sqltx, now: brevet.Instant(db.cfg.Now())}
+	tx := &Tx{db: db, ctx: ctx, tx: sqltx, known: known, now: brevet.Instant(db.cfg.Now())}
 	if last := db.memory.lastTime(); tx.now.Before(last) {
 		tx.now = last
 	}
