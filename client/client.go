@@ -168,16 +168,37 @@ func (c *Client) decode(res *http.Response, body []byte, out any) error {
 		return nil
 	}
 	if err := json.Unmarshal(body, out); err != nil {
-		return c.stranger(res).WithCause(err)
+		return c.stranger(res).WithCause(errors.Join(errStranger, err))
 	}
 	return nil
 }
+
+var errStranger = errors.New("the answer is not in the form of brevet's")
 
 // stranger says that what answered is no brevet server: a captive portal, a
 // proxy's error page, a wrong URL.
 func (c *Client) stranger(res *http.Response) *brevet.Error {
 	return brevet.Errorf(brevet.Unavailable, "what answers at %s does not speak brevet's API (HTTP %d)", c.base, res.StatusCode).
-		WithHint("is the URL right? brevet login URL names another server")
+		WithHint("is the URL right? brevet login URL names another server").WithCause(errStranger)
+}
+
+// Probe makes sure, without a sign-in, that a brevet server answers. The error
+// is of kind [brevet.Unavailable] if nothing does, or not in time, and of kind
+// [brevet.Invalid] if something else does.
+func (c *Client) Probe(ctx context.Context) error {
+	anonymous := *c
+	anonymous.token = ""
+	var out json.RawMessage
+	err := anonymous.call(ctx, api.RouteWhoami, nil, nil, nil, &out)
+	switch {
+	case errors.Is(err, brevet.Unauthenticated):
+		return nil
+	case errors.Is(err, context.Canceled), brevet.KindOf(err) == brevet.Internal,
+		errors.Is(err, brevet.Unavailable) && !errors.Is(err, errStranger):
+		return err
+	}
+	return brevet.Errorf(brevet.Invalid, "%s is not a brevet server", c.base).
+		WithHint("check the URL; brevet login URL names another server")
 }
 
 // refusal turns an answer that is not 2xx into an error.

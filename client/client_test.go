@@ -237,3 +237,39 @@ func FuzzParseServer(f *testing.F) {
 		}
 	})
 }
+
+// A brevet server is known by how it refuses a stranger.
+func TestProbe(t *testing.T) {
+	problem := func(err error) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") != "" {
+				t.Error("the token was shown to an unknown server")
+			}
+			p := api.NewProblem(err)
+			w.Header().Set("Content-Type", "application/problem+json")
+			w.WriteHeader(p.Status)
+			json.NewEncoder(w).Encode(p)
+		}
+	}
+	text := func(status int, s string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status); io.WriteString(w, s) }
+	}
+	for name, tt := range map[string]struct {
+		answer http.HandlerFunc
+		want   brevet.Kind
+	}{
+		"brevet":           {problem(brevet.Errorf(brevet.Unauthenticated, "no")), ""},
+		"brevet, sick":     {problem(brevet.Errorf(brevet.Unavailable, "no database")), brevet.Unavailable},
+		"another API":      {problem(brevet.Errorf(brevet.NotFound, "no such page")), brevet.Invalid},
+		"JSON":             {text(200, "{}"), brevet.Invalid},
+		"a web site":       {text(200, "<html>"), brevet.Invalid},
+		"a web site's 404": {text(404, "<html>"), brevet.Invalid},
+		"a gateway":        {text(502, "<html>"), brevet.Unavailable},
+	} {
+		srv := httptest.NewServer(tt.answer)
+		if got := brevet.KindOf(client.New(srv.URL, "brv_x", "0").Probe(t.Context())); got != tt.want {
+			t.Errorf("%s: %s, want %q", name, got, tt.want)
+		}
+		srv.Close()
+	}
+}

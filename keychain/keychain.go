@@ -8,7 +8,7 @@
 //	config.json            server, kind of keychain, pinned log keys
 //	key                    the sealing key, 0600 (kind "file" only)
 //	cache/SERVER-*.sealed  a token or a credential, AES-256-GCM, 0600
-//	cache/SERVER-*.lock    taken while an entry is being renewed
+//	cache/SERVER-*.lock    taken while an entry is being renewed, 0600
 //	heads/SERVER.note      the last checkpoint of the log that was verified
 //
 // The sealing key is all that an OS keychain holds: its items are limited in
@@ -86,11 +86,11 @@ func (h *Home) Lock(name string) (unlock func(), err error) {
 	if err := os.MkdirAll(h.path("cache"), 0o700); err != nil {
 		return nil, fault(err)
 	}
-	unlock, err = lockedfile.MutexAt(h.path("cache", name+".lock")).Lock()
+	f, err := lockedfile.OpenFile(h.path("cache", name+".lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fault(err)
 	}
-	return unlock, nil
+	return func() { f.Close() }, nil // closing it gives the lock back
 }
 
 // fault says that the home cannot be used; err names the file.

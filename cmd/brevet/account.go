@@ -20,40 +20,54 @@ func (c *cli) account() *cobra.Command {
 // newAccount is what brevet account add was told.
 type newAccount struct{ file, customer, name, number, env, region string }
 
+// added is the answer of account add as JSON.
+type added struct {
+	File     string `json:"file"`
+	Customer string `json:"customer"`
+	Name     string `json:"name"`
+	Number   string `json:"number"`
+	Env      string `json:"env,omitempty"`
+	Region   string `json:"region"`
+}
+
+const addExample = "brevet account add --catalog catalog.yaml --customer acme --name acme-dev --number 777788889999 --region eu-west-1"
+
 func (c *cli) accountAdd() *cobra.Command {
 	var a newAccount
 	cmd := &cobra.Command{
-		Use:   "add --catalog FILE --customer NAME --name NAME --number NUMBER",
+		Use:   "add --catalog FILE --customer NAME --name NAME --number NUMBER --region REGION",
 		Short: "Write an account and its audience into a catalog file",
 		Long: `Write an account into a catalog file, with an audience of its own: the value
 that tells the trust policies in this account that a token is meant for them.
 Comments and order of the file stay. brevet catalog apply FILE proposes it.`,
-		Args: usage(exactly()),
-		RunE: func(*cobra.Command, []string) error { return c.addAccount(a) },
+		Example: "  " + addExample,
+		Args:    usage(exactly()),
+		RunE:    func(*cobra.Command, []string) error { return c.addAccount(a) },
 	}
-	for _, f := range []struct {
-		to          *string
-		name, usage string
-		needed      bool
-	}{
-		{&a.file, "catalog", "the catalog file", true},
-		{&a.customer, "customer", "whose account it is", true},
-		{&a.name, "name", "what it is called in targets", true},
-		{&a.number, "number", "its twelve digits", true},
-		{&a.env, "env", "such as prod or staging", false},
-		{&a.region, "region", "where its sessions work by default", false},
-	} {
-		cmd.Flags().StringVar(f.to, f.name, "", f.usage)
-		if f.needed {
-			if err := cmd.MarkFlagRequired(f.name); err != nil {
-				panic(err) // the flag was defined a line before
-			}
+	f := cmd.Flags()
+	f.StringVar(&a.file, "catalog", "", "the catalog file")
+	f.StringVar(&a.customer, "customer", "", "whose account it is")
+	f.StringVar(&a.name, "name", "", "what it is called in targets")
+	f.StringVar(&a.number, "number", "", "its twelve digits")
+	f.StringVar(&a.region, "region", "", "where its sessions work by default, such as eu-west-1")
+	f.StringVar(&a.env, "env", "", "such as prod or staging (optional)")
+	return c.flagJSON(cmd)
+}
+
+// complete names the first flag that is missing.
+func (a newAccount) complete() error {
+	for _, f := range [][2]string{{"--catalog", a.file}, {"--customer", a.customer}, {"--name", a.name}, {"--number", a.number}, {"--region", a.region}} {
+		if f[1] == "" {
+			return brevet.Errorf(brevet.Invalid, "%s is needed", f[0]).WithHint("for example: %s", addExample)
 		}
 	}
-	return cmd
+	return nil
 }
 
 func (c *cli) addAccount(a newAccount) error {
+	if err := a.complete(); err != nil {
+		return err
+	}
 	text, err := os.ReadFile(a.file)
 	if err != nil {
 		return brevet.Errorf(brevet.Invalid, "cannot read %s: %s", a.file, rootCause(err))
@@ -65,8 +79,9 @@ func (c *cli) addAccount(a newAccount) error {
 	if err := replace(a.file, out, 0o644); err != nil {
 		return err
 	}
-	c.say("%s (%s) is in %s now; propose it with: brevet catalog apply %s", a.name, a.number, a.file, a.file)
-	return nil
+	return c.print(added{a.file, a.customer, a.name, a.number, a.env, a.region}, func() {
+		c.say("%s (%s) is in %s now; propose it with: brevet catalog apply %s", a.name, a.number, a.file, a.file)
+	})
 }
 
 // replace writes a file as a whole: a reader sees the old content or the new.

@@ -48,7 +48,7 @@ func (c *cli) auditLs() *cobra.Command {
 }
 
 func (c *cli) showEntries(s *session, list []api.Entry) {
-	t := &table{head: []string{"ENTRY", "TIME", "WHAT", "WHO", "ABOUT"}, flex: 4}
+	t := &table{head: []string{"ENTRY", "TIME", "WHAT", "WHO", "ABOUT"}, free: true}
 	hidden := 0
 	for _, e := range list {
 		if e.Leaf == "" {
@@ -71,7 +71,7 @@ func (c *cli) showEntries(s *session, list []api.Entry) {
 		t.print(c)
 	}
 	if hidden > 0 {
-		c.say("%d entries are not yours to read.", hidden)
+		c.say("%s not yours to read.", count(hidden, "entry is", "entries are"))
 	}
 }
 
@@ -156,6 +156,13 @@ func fromRow(row api.Entry) (audit.Entry, error) {
 	return e, nil
 }
 
+// exported is the answer of audit export as JSON.
+type exported struct {
+	File    string `json:"file"`
+	Entries int64  `json:"entries"`
+	Epoch   int64  `json:"epoch"`
+}
+
 func (c *cli) auditExport() *cobra.Command {
 	var out string
 	cmd := c.command("export", "Write the log to a file that audit verify --file checks", exactly(),
@@ -168,6 +175,10 @@ func (c *cli) auditExport() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if out == "" && c.json {
+				return brevet.Errorf(brevet.Invalid, "--json needs --out: without it the log itself goes to stdout").
+					WithHint("brevet audit export --out log.ndjson --json")
+			}
 			if out == "" {
 				return audit.WriteExport(c.out, head, s.entries(ctx, head.Size))
 			}
@@ -175,9 +186,13 @@ func (c *cli) auditExport() *cobra.Command {
 			if err := audit.WriteExport(&b, head, s.entries(ctx, head.Size)); err != nil {
 				return err
 			}
-			c.say("%d entries in %s", head.Size, out)
-			return replace(out, b.Bytes(), 0o600)
+			if err := replace(out, b.Bytes(), 0o600); err != nil {
+				return err
+			}
+			return c.print(exported{out, head.Size, head.Epoch}, func() {
+				c.say("%s in %s", count(head.Size, "entry", "entries"), out)
+			})
 		})
 	cmd.Flags().StringVar(&out, "out", "", "file to write; default: stdout")
-	return cmd
+	return c.flagJSON(cmd)
 }

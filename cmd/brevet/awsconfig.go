@@ -31,30 +31,29 @@ type span struct{ begin, end int }
 // Every byte outside the block stays as it is; a line end is added only to a
 // last line that has none, when the block has to follow it. A profile that
 // somebody else defined under the same name is left out, and clashes names
-// its line. Writing what is there already changes nothing.
+// its line; written lists the others. Writing what is there already changes nothing.
 //
 // A block without its end, or one that is there twice, is an error of kind
 // [brevet.Conflict] that names the line.
-func rewrite(old []byte, server string, profiles []profile) (text []byte, clashes []string, err error) {
+func rewrite(old []byte, server string, profiles []profile) (text []byte, written []profile, clashes []string, err error) {
 	lines := splitLines(old)
 	at, found, err := findBlock(lines, server)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	eol := "\n"
 	if len(lines) > 0 && strings.HasSuffix(strings.TrimSuffix(lines[0], "\n"), "\r") {
 		eol = "\r\n"
 	}
 	foreign := sections(lines, at, found)
-	var mine []profile
 	for _, p := range profiles {
 		if n, ok := foreign[p.name]; ok {
 			clashes = append(clashes, fmt.Sprintf("line %d defines profile %s already; it was left alone", n, p.name))
 			continue
 		}
-		mine = append(mine, p)
+		written = append(written, p)
 	}
-	return join(lines, at, found, block(server, mine, eol), eol), clashes, nil
+	return join(lines, at, found, block(server, written, eol), eol), written, clashes, nil
 }
 
 // join puts our block in its place.

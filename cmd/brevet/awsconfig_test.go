@@ -44,7 +44,7 @@ func TestRewrite(t *testing.T) {
 		{"a stray end is foreign", "# END brevet\n", "# END brevet\n" + testBlock},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, clashes, err := rewrite([]byte(tt.old), testServer, testProfiles)
+			got, _, clashes, err := rewrite([]byte(tt.old), testServer, testProfiles)
 			if err != nil || clashes != nil {
 				t.Fatal(clashes, err)
 			}
@@ -57,7 +57,7 @@ func TestRewrite(t *testing.T) {
 
 func TestRewriteClash(t *testing.T) {
 	old := "\n [profile \"acme-prod/Admin\"] # mine\n[profile acme-staging/ReadOnly2]\n" + oldBlock
-	got, clashes, err := rewrite([]byte(old), testServer, testProfiles)
+	got, _, clashes, err := rewrite([]byte(old), testServer, testProfiles)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestRewriteBroken(t *testing.T) {
 		oldBlock + "# BEGIN brevet " + testServer + "\n# END brevet\n":               "lines 1 and 4",
 		"# BEGIN brevet https://other\n# BEGIN brevet https://third\n# END brevet\n": "line 1 ",
 	} {
-		_, _, err := rewrite([]byte(old), testServer, testProfiles)
+		_, _, _, err := rewrite([]byte(old), testServer, testProfiles)
 		if !errors.Is(err, brevet.Conflict) || !strings.Contains(err.Error(), line) {
 			t.Errorf("%q: %v", old, err)
 		}
@@ -91,7 +91,7 @@ func FuzzRewrite(f *testing.F) {
 	}
 	f.Add([]byte("0\r"))
 	f.Fuzz(func(t *testing.T, old []byte) {
-		got, _, err := rewrite(old, testServer, testProfiles)
+		got, _, _, err := rewrite(old, testServer, testProfiles)
 		if err != nil {
 			return
 		}
@@ -99,7 +99,7 @@ func FuzzRewrite(f *testing.F) {
 		if added := strings.TrimPrefix(now, was); !strings.HasPrefix(now, was) || added != "" && (added != "\n" && added != "\r\n" || strings.HasSuffix(was, "\n")) {
 			t.Fatalf("foreign text %q became %q", was, now)
 		}
-		again, _, err := rewrite(got, testServer, testProfiles)
+		again, _, _, err := rewrite(got, testServer, testProfiles)
 		if err != nil || string(again) != string(got) {
 			t.Fatalf("the second time: %q, %v; the first: %q", again, err, got)
 		}

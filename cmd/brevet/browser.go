@@ -18,7 +18,7 @@ func opener(noBrowser bool) func(url string) <-chan error {
 	if words := split(os.Getenv("BROWSER")); len(words) > 0 {
 		return func(url string) <-chan error { return start(withURL(words, url)) }
 	}
-	if os.Getenv("SSH_CONNECTION") != "" || os.Getenv("SSH_TTY") != "" {
+	if overSSH() {
 		return nil
 	}
 	switch runtime.GOOS {
@@ -37,6 +37,9 @@ func opener(noBrowser bool) func(url string) <-chan error {
 	}
 	return nil
 }
+
+// overSSH reports whether the person sits at another machine.
+func overSSH() bool { return os.Getenv("SSH_CONNECTION") != "" || os.Getenv("SSH_TTY") != "" }
 
 // withURL puts the URL where the command wants it: in place of %s, else last.
 func withURL(words []string, url string) []string {

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"os"
 	"strings"
 	"time"
 
@@ -64,14 +66,22 @@ func (c *cli) oneLine(target string, err error) error {
 	}
 	e, ok := errors.AsType[*brevet.Error](err)
 	if !ok {
-		e = brevet.Errorf(brevet.Internal, "%s", err)
+		e = brevet.Errorf(brevet.Internal, "%s", err).WithCause(err)
 	}
-	c.say("brevet: %s; %s", clip(e.Message, 300), next(target, e))
+	line := clip(speak(strings.ReplaceAll(strings.TrimSpace(e.Message), "\n", "; ")), 300)
+	if help := next(target, e); help != "" {
+		line += "; " + help
+	}
+	c.say("brevet: %s", line)
 	return exitCode(api.ExitOf(e.Kind))
 }
 
 // next returns the command that helps: the server's hint where it names one.
+// Against trouble with this machine's own files no command does.
 func next(target string, e *brevet.Error) string {
+	if ownFault(e) {
+		return clip(e.Hint, 200)
+	}
 	if strings.Contains(e.Hint, "brevet ") {
 		return clip(e.Hint, 200)
 	}
@@ -88,4 +98,12 @@ func next(target string, e *brevet.Error) string {
 		return "run: brevet ls"
 	}
 	return "run: brevet why " + clip(target, 110)
+}
+
+// ownFault reports whether a file of this machine is to blame, such as one on
+// a full disk.
+func ownFault(e *brevet.Error) bool {
+	_, path := errors.AsType[*fs.PathError](e)
+	_, link := errors.AsType[*os.LinkError](e)
+	return path || link
 }

@@ -23,6 +23,12 @@ var shadows = []string{
 // takes it away again, and never one that somebody else set.
 const endpointMark = "BREVET_ENDPOINT"
 
+// regionMark names the region that brevet set, likewise.
+const regionMark = "BREVET_REGION"
+
+// regionNames lists the variables of a region, the one that wins first.
+var regionNames = []string{"AWS_REGION", "AWS_DEFAULT_REGION"}
+
 // change is what happens to an environment: first unset, then set.
 type change struct {
 	unset []string
@@ -41,8 +47,12 @@ func environment(k keychain.Credential, env []string) change {
 	set("AWS_SECRET_ACCESS_KEY", k.SecretAccessKey)
 	set("AWS_SESSION_TOKEN", k.SessionToken)
 	set("AWS_CREDENTIAL_EXPIRATION", k.Expires.UTC().Format(time.RFC3339))
-	set("AWS_REGION", k.Region)
-	set("AWS_DEFAULT_REGION", k.Region)
+	c.unset = append(c.unset, regions(env)...)
+	if !ownRegion(env) {
+		set("AWS_REGION", k.Region)
+		set("AWS_DEFAULT_REGION", k.Region)
+		set(regionMark, k.Region)
+	}
 	set("BREVET_TARGET", k.Target)
 	set("BREVET_GRANT", k.Grant)
 	c.unset = append(c.unset, endpoints(k.Endpoint, env)...)
@@ -79,6 +89,31 @@ func marked(env []string) []string {
 	return []string{endpointMark, "AWS_ENDPOINT_URL"}
 }
 
+// ownRegion reports whether env holds a region that brevet did not set: it
+// wins.
+func ownRegion(env []string) bool {
+	mark := value(env, regionMark)
+	return slices.ContainsFunc(regionNames, func(name string) bool {
+		v := value(env, name)
+		return v != "" && v != mark
+	})
+}
+
+// regions lists the variables of a region that brevet set.
+func regions(env []string) []string {
+	mark := value(env, regionMark)
+	if mark == "" {
+		return nil
+	}
+	out := []string{regionMark}
+	for _, name := range regionNames {
+		if value(env, name) == mark {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
 func value(env []string, name string) string {
 	for _, kv := range env {
 		if v, ok := strings.CutPrefix(kv, name+"="); ok {
@@ -90,8 +125,7 @@ func value(env []string, name string) string {
 
 // undo returns the change that takes back from env what environment set.
 func undo(env []string) change {
-	out := append(slices.Clone(shadows), "AWS_REGION", "AWS_DEFAULT_REGION")
-	return change{unset: append(out, marked(env)...)}
+	return change{unset: slices.Concat(shadows, regions(env), marked(env))}
 }
 
 // apply returns env with the change made.

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -17,6 +15,7 @@ import (
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
+	"github.com/brevet-access/brevet/client"
 	"github.com/brevet-access/brevet/keychain"
 )
 
@@ -64,35 +63,115 @@ func wanted(target, remaining string) (want, error) {
 }
 
 // obtain gets a credential; where there is no grant it asks for one if a
-// reason was given, here or at the terminal.
+// reason was given, here or at the terminal, or waits for the request that is
+// pending already.
 func (c *cli) obtain(ctx context.Context, s *session, w want, in api.NewRequest) (keychain.Credential, error) {
 	k, err := c.use(ctx, s, w)
-	if !errors.Is(err, brevet.NoGrant) {
+	over := errors.Is(err, brevet.Expired) && w.remaining == 0 // it was there, and is over
+	if !errors.Is(err, brevet.NoGrant) && !over || in.Reason == "" && !c.prompts() {
 		return k, err
 	}
-	if in.Reason == "" && isTerminal(c.in) && isTerminal(c.err) {
-		fmt.Fprintf(c.err, "%s Ask for it now? Reason, or empty for no: ", sentence(brevet.Printable(err.Error())))
-		line, _ := bufio.NewReader(io.LimitReader(c.in, 4096)).ReadString('\n')
-		in.Reason = strings.TrimSpace(line)
-	}
-	if in.Reason == "" {
-		return k, err
-	}
-	if err := checkAsk(&in); err != nil {
-		return k, err
-	}
-	r, err := c.ask(ctx, s, in, true)
+	r, asked, err := c.askOrJoin(ctx, s, in, err)
 	if err != nil {
 		return k, err
 	}
 	if r.Grant != nil {
 		how := "approved"
-		if d := r.Decided.Sub(r.Created); d >= time.Second {
+		if d := r.Decided.Sub(r.Created); asked && d >= time.Second {
 			how += " after " + human(d)
 		}
 		c.say("%s. %s", how, window(*r.Grant, s.now()))
 	}
 	return c.use(ctx, s, w)
+}
+
+// askOrJoin asks for access and waits for the decision. One request for a
+// target is enough: where one is pending it is waited for instead. no says
+// why there is no access; it is the error if the person wants none.
+func (c *cli) askOrJoin(ctx context.Context, s *session, in api.NewRequest, no error) (r api.Request, asked bool, err error) {
+	r, waits, err := s.pending(ctx, in.Target)
+	if err != nil {
+		return r, false, err
+	}
+	if waits {
+		r, err = c.join(ctx, s, r, in.Reason != "", no)
+		return r, false, err
+	}
+	if in.Reason == "" {
+		c.say("%s", sentence(speak(no.Error())))
+		if in.Reason, err = c.reason(ctx); err != nil {
+			return r, false, err
+		}
+	}
+	if in.Reason == "" {
+		return r, false, c.declined(no)
+	}
+	if err := checkAsk(&in); err != nil {
+		return r, false, err
+	}
+	r, err = c.ask(ctx, s, in, true)
+	return r, true, err
+}
+
+// declined ends with the exit code of no, which the person has read already.
+func (c *cli) declined(no error) error {
+	e := brevet.AsError(no)
+	if e.Hint != "" {
+		c.say("hint: %s", e.Hint)
+	}
+	return exitCode(api.ExitOf(e.Kind))
+}
+
+// join waits for a request that was made before; unless a reason was given,
+// which says that waiting is wanted, only if the person agrees.
+func (c *cli) join(ctx context.Context, s *session, r api.Request, sure bool, no error) (api.Request, error) {
+	about := fmt.Sprintf("You asked for %s already: %s, for %s: %s.", r.Target, r.ID, spoken(r.Duration), r.Reason)
+	if sure {
+		c.say("%s It is not asked twice.", about)
+		return c.await(ctx, s, r)
+	}
+	c.say("%s", about)
+	yes, err := c.agrees(ctx, "Wait for it?")
+	if err != nil {
+		return r, err
+	}
+	if !yes {
+		return r, no
+	}
+	return c.await(ctx, s, r)
+}
+
+// pending finds the caller's own request for target that waits, and reports
+// whether there is one.
+func (s *session) pending(ctx context.Context, target string) (api.Request, bool, error) {
+	ctx, cancel := brief(ctx)
+	defer cancel()
+	name, err := s.nameOf(ctx, target)
+	if err != nil {
+		return api.Request{}, false, err
+	}
+	list, err := s.Requests(ctx, client.List{Scope: "mine", State: string(brevet.Pending)})
+	for _, r := range list {
+		if r.State == string(brevet.Pending) && (r.Target == target || r.Target == name) {
+			return r, true, err
+		}
+	}
+	return api.Request{}, false, err
+}
+
+// nameOf returns target with the account's name where its number was given.
+func (s *session) nameOf(ctx context.Context, target string) (string, error) {
+	account, role, _ := strings.Cut(target, "/")
+	if strings.Trim(account, "0123456789") != "" {
+		return target, nil
+	}
+	targets, err := s.Targets(ctx)
+	for _, t := range targets {
+		if t.Account == account && t.Role == role {
+			return t.Target, err
+		}
+	}
+	return target, err
 }
 
 // use gets a credential under a grant that there is, and says so if it is

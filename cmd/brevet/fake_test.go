@@ -156,9 +156,12 @@ func (f *fake) token(_ string, r *http.Request) (any, error) {
 		return nil, err
 	}
 	c, ok := f.codes[in.Code]
+	if !ok {
+		return nil, brevet.Errorf(brevet.Expired, "that code is not right, is too old, or was used already")
+	}
 	delete(f.codes, in.Code)
 	sum := sha256.Sum256([]byte(in.Verifier))
-	if !ok || base64.RawURLEncoding.EncodeToString(sum[:]) != c[0] {
+	if base64.RawURLEncoding.EncodeToString(sum[:]) != c[0] {
 		return nil, brevet.Errorf(brevet.Denied, "this code belongs to another brevet login")
 	}
 	token := "brv_" + random()
@@ -199,8 +202,9 @@ func (f *fake) targets(string, *http.Request) (any, error) {
 }
 
 func (f *fake) why(_ string, r *http.Request) (any, error) {
-	return api.Why{Target: r.URL.Query().Get("target"), Summary: "you hold no grant", Unmet: []brevet.Unmet{{Condition: "a live grant", Have: "none", Remedy: "ask for one"}},
-		Facts: []string{"entitlement prod-admin covers you"}, Next: "brevet request acme-prod/Admin --reason \"…\""}, nil
+	return api.Why{Target: r.URL.Query().Get("target"), Summary: "acme-prod/Admin needs a grant", Unmet: []brevet.Unmet{{Condition: "a live grant", Have: "none", Remedy: "ask for one"},
+		{Condition: "MFA at most 1h old", Have: "acme-prod/Admin needs a grant", Remedy: "brevet request acme-prod/Admin --reason \"…\""}},
+		Facts: []string{"entitlement prod-admin covers you for 59m32s"}, Next: "brevet request acme-prod/Admin --reason \"…\""}, nil
 }
 
 func (f *fake) status(who string, _ *http.Request) (any, error) {
@@ -301,6 +305,9 @@ func (f *fake) list(who string, r *http.Request) (any, error) {
 	out := []*api.Request{}
 	for _, q := range slices.Backward(f.requests) {
 		scope := r.URL.Query().Get("scope")
+		if state := r.URL.Query().Get("state"); state != "" && q.State != state {
+			continue
+		}
 		if scope == "all" || scope == "mine" && q.Person == who || scope == "decide" && q.State == "pending" && q.Person != who {
 			out = append(out, q)
 		}
@@ -438,6 +445,9 @@ func (f *fake) apply(_ string, r *http.Request) (any, error) {
 	var in api.Apply
 	if err := decode(r, &in); err != nil {
 		return nil, err
+	}
+	if strings.Contains(in.Text, "wrong") {
+		return nil, brevet.Errorf(brevet.Invalid, "catalog:1: first\ncatalog:2: second")
 	}
 	f.catalog.Version++
 	f.catalog.Text = in.Text

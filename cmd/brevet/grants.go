@@ -23,7 +23,7 @@ func (c *cli) grants() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.print(list, func() { c.showGrants(s, list) })
+			return c.print(list, func() { c.showGrants(s, list, all) })
 		})
 	cmd.Flags().BoolVar(&all, "all", false, "everybody's that you may see")
 	cmd.Flags().BoolVar(&l.Live, "live", false, "only those that give access now")
@@ -31,22 +31,26 @@ func (c *cli) grants() *cobra.Command {
 	return c.flagJSON(cmd)
 }
 
-func (c *cli) showGrants(s *session, list []api.Grant) {
-	if len(list) == 0 {
+func (c *cli) showGrants(s *session, list []api.Grant, all bool) {
+	switch {
+	case len(list) == 0 && all:
 		c.say("None.")
+		return
+	case len(list) == 0:
+		c.say("None of yours; --all shows those of others.")
 		return
 	}
 	now := s.now()
-	t := &table{head: []string{"GRANT", "WHO", "TARGET", "STATE", "ENDS"}, flex: 4}
+	t := &table{head: []string{"GRANT", "WHO", "TARGET", "STATE", "LEFT", "ENDS"}}
 	for _, g := range list {
-		ends := at(g.End, now)
+		rest, ends := "-", at(g.End, now)
 		switch {
 		case g.Live:
-			ends = left(g.End, now) + ", " + ends
+			rest = remaining(g.End, now)
 		case !g.Closed.IsZero():
 			ends = at(g.Closed, now)
 		}
-		t.add(g.ID, g.Person, g.Target, g.State, ends)
+		t.add(g.ID, g.Person, g.Target, g.State, rest, ends)
 	}
 	t.print(c)
 }

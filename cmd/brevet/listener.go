@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"html"
 	"net"
@@ -118,6 +119,10 @@ h1 { font-size: 1.5rem; margin: 0 }
 `, html.EscapeString(title), html.EscapeString(text))
 }
 
+// errNoBrowser says that no browser could be started on a machine whose
+// person sits elsewhere.
+var errNoBrowser = errors.New("no browser could be started")
+
 // caught opens a browser and waits until it comes back with the code.
 func (c *cli) caught(ctx context.Context, cl *client.Client, q api.AuthorizeQuery, open func(string) <-chan error) (string, error) {
 	l, err := newLanding(q.State, cl.Base())
@@ -143,9 +148,14 @@ func (c *cli) caught(ctx context.Context, cl *client.Client, q api.AuthorizeQuer
 			return got.code, got.err
 		case err := <-opened:
 			opened = nil
-			if err != nil {
-				c.say("No browser could be opened (%s). Open this URL on this machine:\n%s", err.Error(), target)
+			if err == nil {
+				continue
 			}
+			c.say("No browser could be opened (%s).", err.Error())
+			if overSSH() && len(l.done) == 0 {
+				return "", errNoBrowser
+			}
+			c.say("Open this URL on this machine:\n%s\nhint: brevet login --no-browser signs in with a browser elsewhere", target)
 		case <-ctx.Done():
 			return "", waited(ctx, "nobody signed in within %s", human(loginLimit))
 		}

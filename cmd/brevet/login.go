@@ -1,12 +1,11 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -22,6 +21,12 @@ import (
 
 // loginLimit is how long a person may take to sign in.
 const loginLimit = 5 * time.Minute
+
+// probeLimit is how long a server may take to show that it is one.
+const probeLimit = 5 * time.Second
+
+// codeTries is how often a code may be pasted.
+const codeTries = 3
 
 // loginFlags is what brevet login was told.
 type loginFlags struct {
@@ -62,6 +67,10 @@ func (c *cli) signIn(ctx context.Context, f loginFlags) error {
 	if err != nil {
 		return err
 	}
+	cl := c.anew(o.server)
+	if err := probe(ctx, cl); err != nil {
+		return err
+	}
 	if err := c.prepare(o); err != nil {
 		return err
 	}
@@ -72,12 +81,7 @@ func (c *cli) signIn(ctx context.Context, f loginFlags) error {
 	if f.mfa {
 		q.MaxAge = "0"
 	}
-	cl := c.anew(o.server)
-	code, err := c.code(ctx, cl, q, f.noBrowser)
-	if err != nil {
-		return err
-	}
-	token, err := cl.Login(ctx, code, proof.Verifier)
+	token, err := c.enter(ctx, cl, q, proof.Verifier, f.noBrowser)
 	if err != nil {
 		return err
 	}
@@ -86,6 +90,13 @@ func (c *cli) signIn(ctx context.Context, f loginFlags) error {
 		return err
 	}
 	return c.print(token.Whoami, func() { c.tell("%s", summary(token.Whoami)) })
+}
+
+// probe makes sure that a server is there, before a person is sent to it.
+func probe(ctx context.Context, cl *client.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, probeLimit)
+	defer cancel()
+	return cl.Probe(ctx)
 }
 
 // prepare makes sure that a token can be kept, before anybody signs in.
@@ -179,33 +190,56 @@ func goodFor(w api.Whoami) string {
 	return ": " + strings.Join(parts, ", ")
 }
 
-// code lets a person sign in and returns the one-time code.
-func (c *cli) code(ctx context.Context, cl *client.Client, q api.AuthorizeQuery, noBrowser bool) (string, error) {
-	open := opener(noBrowser)
-	if open == nil {
-		return c.pasted(ctx, cl.AuthorizeURL(q))
+// enter lets a person sign in and redeems the one-time code. Over SSH a
+// browser that cannot be started is as good as none.
+func (c *cli) enter(ctx context.Context, cl *client.Client, q api.AuthorizeQuery, verifier string, noBrowser bool) (api.Token, error) {
+	redeem := func(code string) (api.Token, error) { return cl.Login(ctx, code, verifier) }
+	if open := opener(noBrowser); open != nil {
+		code, err := c.caught(ctx, cl, q, open)
+		if err == nil {
+			return redeem(code)
+		}
+		if !errors.Is(err, errNoBrowser) {
+			return api.Token{}, err
+		}
 	}
-	return c.caught(ctx, cl, q, open)
+	return c.pasted(ctx, cl.AuthorizeURL(q), redeem)
 }
 
-// pasted prints the URL and reads the code that the page shows.
-func (c *cli) pasted(ctx context.Context, url string) (string, error) {
+// pasted prints the URL and reads the code that the page shows, again if it
+// is not right.
+func (c *cli) pasted(ctx context.Context, url string, redeem func(code string) (api.Token, error)) (token api.Token, err error) {
 	c.say("Open this URL in a browser, sign in, and paste the code that it shows:\n\n%s\n", url)
-	fmt.Fprint(c.err, "Code: ")
-	line := make(chan string, 1)
-	go func() {
-		text, _ := bufio.NewReader(io.LimitReader(c.in, 4096)).ReadString('\n')
-		line <- text
-	}()
-	select {
-	case text := <-line:
+	for try := range codeTries {
+		if try > 0 {
+			c.say("%s Try again.", sentence(err.Error()))
+		}
+		fmt.Fprint(c.err, "Code: ")
+		text, rerr := readLine(ctx, c.in)
+		if ctx.Err() != nil {
+			return token, waited(ctx, "nobody pasted a code within %s", human(loginLimit))
+		}
 		if !isTerminal(c.in) {
 			c.say("")
 		}
-		return client.ParseCode(text)
-	case <-ctx.Done():
-		return "", waited(ctx, "nobody pasted a code within %s", human(loginLimit))
+		if rerr != nil && text == "" && err != nil {
+			return token, err // nobody is there to try again
+		}
+		var code string
+		if code, err = client.ParseCode(text); err == nil {
+			token, err = redeem(code)
+		}
+		if !mistyped(err) {
+			return token, err
+		}
 	}
+	return token, err
+}
+
+// mistyped reports whether a code was refused as one that the server does not
+// know, so that another may do.
+func mistyped(err error) bool {
+	return errors.Is(err, brevet.Invalid) || errors.Is(err, brevet.Expired) || errors.Is(err, brevet.NotFound)
 }
 
 // waited says what did not happen in time; an interruption stays one.

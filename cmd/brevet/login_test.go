@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -119,7 +120,7 @@ func TestPastedCode(t *testing.T) {
 			res.Body.Close()
 			code, _ := strings.CutPrefix(string(page), "code: ")
 			go io.Copy(io.Discard, messages)
-			io.WriteString(keyboard, " "+code+"\r\n")
+			io.WriteString(keyboard, "wrong-code\n not one!\n "+code+"\r\n") // the third try counts
 			break
 		}
 	}
@@ -134,7 +135,7 @@ func TestNobodySignsIn(t *testing.T) {
 		defer cancel()
 		in, w := io.Pipe()
 		c := &cli{in: in, out: io.Discard, err: io.Discard, now: time.Now}
-		_, err := c.pasted(ctx, "http://x")
+		_, err := c.pasted(ctx, "http://x", nil)
 		if !errors.Is(err, brevet.Expired) {
 			t.Error(err)
 		}
@@ -203,5 +204,39 @@ func TestOpener(t *testing.T) {
 	t.Setenv("BROWSER", "true")
 	if opener(false) == nil || opener(true) != nil {
 		t.Error("$BROWSER is to be run over SSH too, unless --no-browser says otherwise")
+	}
+}
+
+// A browser that fails over SSH is as good as none: the code is pasted.
+func TestBrowserFailsOverSSH(t *testing.T) {
+	f := newFake()
+	defer f.srv.Close()
+	t.Setenv("BREVET_KEYCHAIN", "file")
+	t.Setenv("BROWSER", "false")
+	t.Setenv("SSH_TTY", "/dev/pts/1")
+	home := t.TempDir()
+	var messages bytes.Buffer
+	c := &cli{in: strings.NewReader("a-b\nc-d\ne-f\n"), out: io.Discard, err: &messages, now: time.Now}
+	if code := c.run([]string{"login", f.srv.URL, "--home", home}); code != api.ExitOf(brevet.Expired) {
+		t.Errorf("exit code %d", code)
+	}
+	text := messages.String()
+	for what, n := range map[string]int{"No browser could be opened (exit status 1).": 1, "Code: ": 3, "Try again.": 2, "redirect_uri": 0} {
+		if strings.Count(text, what) != n {
+			t.Errorf("%q is not there %d times:\n%s", what, n, text)
+		}
+	}
+}
+
+// What is no brevet server is told at once.
+func TestLoginElsewhere(t *testing.T) {
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"ok":true}`) }))
+	defer elsewhere.Close()
+	home := t.TempDir()
+	var messages bytes.Buffer
+	c := &cli{in: strings.NewReader(""), out: io.Discard, err: &messages, now: time.Now}
+	code := c.run([]string{"login", elsewhere.URL, "--home", home})
+	if want := "brevet: " + elsewhere.URL + " is not a brevet server\n"; code != api.ExitOf(brevet.Invalid) || !strings.HasPrefix(messages.String(), want) {
+		t.Errorf("%d %s", code, messages.String())
 	}
 }

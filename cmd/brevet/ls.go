@@ -20,7 +20,7 @@ func (c *cli) ls() *cobra.Command {
 					c.say("There is nothing that you may ask for.")
 					return
 				}
-				t := &table{head: []string{"TARGET", "LONGEST", "MFA", "APPROVAL", "ABOUT"}, flex: 4}
+				t := &table{head: []string{"TARGET", "LONGEST", "MFA", "APPROVAL", "ABOUT"}, free: true}
 				for _, x := range targets {
 					approval := x.Approval
 					if x.OnUse && x.Automatic {

@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -79,16 +80,15 @@ func (c *cli) fail(err error) int {
 		e, ok = brevet.Errorf(brevet.Invalid, "%s", err).WithHint("brevet help shows how it goes"), true
 	}
 	if !ok {
-		c.say("brevet: %s", err.Error())
-		return api.ExitOf(brevet.Internal)
+		e = brevet.Errorf(brevet.Internal, "%s", err)
 	}
-	c.say("brevet: %s", e.Message)
-	for _, u := range e.Unmet {
-		c.say("  needs: %s (%s)", u.Condition, u.Have)
-		if u.Remedy != "" {
-			c.say("         %s", u.Remedy)
+	for i, line := range strings.Split(strings.TrimRight(e.Message, "\n"), "\n") {
+		if i == 0 {
+			line = "brevet: " + line
 		}
+		c.say("%s", speak(line))
 	}
+	needs(c.say, e.Unmet, e.Message, e.Hint)
 	if e.Hint != "" {
 		c.say("hint: %s", e.Hint)
 	}

@@ -47,8 +47,17 @@ They lie in one marked block of the AWS config file (AWS_CONFIG_FILE, else
 reached the last block stays.`
 	cmd.Flags().BoolVar(&showDiff, "diff", false, "show what would change and write nothing")
 	cmd.Flags().BoolVar(&printOnly, "print", false, "print the block and write nothing")
-	cmd.MarkFlagsMutuallyExclusive("diff", "print")
+	c.flagJSON(cmd)
+	cmd.MarkFlagsMutuallyExclusive("diff", "print", "json")
 	return cmd
+}
+
+// synced is the answer of profiles sync as JSON.
+type synced struct {
+	File     string   `json:"file"`
+	Changed  bool     `json:"changed"`
+	Profiles []string `json:"profiles"`
+	Clashes  []string `json:"clashes"`
 }
 
 // wishes returns the profiles for what may be asked for.
@@ -155,28 +164,42 @@ func (c *cli) sync(server string, profiles []profile, dry bool) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return brevet.Errorf(brevet.Unavailable, "cannot read %s: %s", path, rootCause(err))
 	}
-	text, clashes, err := rewrite(old, server, profiles)
+	text, written, clashes, err := rewrite(old, server, profiles)
 	if err != nil {
 		return err
 	}
 	for _, clash := range clashes {
 		c.say("brevet: %s: %s", path, clash)
 	}
-	n := len(profiles) - len(clashes)
-	switch {
-	case dry:
+	if dry {
 		_, err := c.out.Write(diff.Diff(path, old, path, text))
 		return err
-	case string(text) == string(old):
-		c.say("%d profiles in %s: nothing to change.", n, path)
-		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return cannotWrite(path, err)
+	done := synced{File: path, Changed: string(text) != string(old), Profiles: names(written), Clashes: append([]string{}, clashes...)}
+	if done.Changed {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return cannotWrite(path, err)
+		}
+		if err := replace(path, text, 0o600); err != nil {
+			return err
+		}
 	}
-	if err := replace(path, text, 0o600); err != nil {
-		return err
+	return c.print(done, func() { c.showSynced(done) })
+}
+
+func (c *cli) showSynced(done synced) {
+	n := count(len(done.Profiles), "profile", "profiles")
+	if done.Changed {
+		c.say("%s in %s. Use one: aws --profile ACCOUNT/ROLE …", n, done.File)
+	} else {
+		c.say("%s in %s: nothing to change.", n, done.File)
 	}
-	c.say("%d profiles in %s. Use one: aws --profile ACCOUNT/ROLE …", n, path)
-	return nil
+}
+
+func names(profiles []profile) []string {
+	out := []string{}
+	for _, p := range profiles {
+		out = append(out, p.name)
+	}
+	return out
 }

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
 	"github.com/brevet-access/brevet/client"
 )
@@ -26,7 +28,7 @@ func (c *cli) requests() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.print(list, func() { c.showRequests(list, l.Scope != "mine") })
+			return c.print(list, func() { c.showRequests(list, l.Scope) })
 		})
 	cmd.Flags().BoolVar(&all, "all", false, "everybody's that you may see")
 	cmd.Flags().BoolVar(&decide, "decide", false, "those that wait for your decision")
@@ -36,21 +38,39 @@ func (c *cli) requests() *cobra.Command {
 	return c.flagJSON(cmd)
 }
 
-func (c *cli) showRequests(list []api.Request, others bool) {
+// showRequests lists requests: one's own without the person, and those that
+// wait for a decision without their state, which is pending.
+func (c *cli) showRequests(list []api.Request, scope string) {
 	if len(list) == 0 {
 		c.say("None.")
 		return
 	}
-	t := &table{head: []string{"REQUEST", "TARGET", "STATE", "REASON"}, flex: 3}
-	if others {
-		t = &table{head: []string{"REQUEST", "WHO", "TARGET", "STATE", "REASON"}, flex: 4}
-	}
-	for _, r := range list {
-		if others {
-			t.add(r.ID, r.Person, r.Target, r.State, r.Reason)
-		} else {
-			t.add(r.ID, r.Target, r.State, r.Reason)
+	fit := func(cells ...string) []string {
+		switch scope {
+		case "mine":
+			return slices.Delete(cells, 1, 2)
+		case "decide":
+			return slices.Delete(cells, 4, 5)
 		}
+		return cells
+	}
+	t := &table{head: fit("REQUEST", "WHO", "TARGET", "FOR", "STATE", "REASON"), free: true}
+	for _, r := range list {
+		t.add(fit(r.ID, r.Person, r.Target, spoken(r.Duration), r.State, denial(r)+r.Reason)...)
 	}
 	t.print(c)
+}
+
+// denial says who denied a request, and their comment; "" for one that was
+// not denied.
+func denial(r api.Request) string {
+	if r.State != string(brevet.Refused) || len(r.Decisions) == 0 {
+		return ""
+	}
+	no := r.Decisions[len(r.Decisions)-1]
+	text := "denied by " + no.By
+	if no.Comment != "" {
+		text += ": " + no.Comment
+	}
+	return text + "; asked for: "
 }

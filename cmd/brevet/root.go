@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
 )
 
@@ -31,7 +32,7 @@ Files lie in BREVET_HOME, else in brevet below the user's config directory.`,
 		Args:                       cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return misuse(cmd, unknown(cmd, args[0]))
+				return unknown(cmd, args[0])
 			}
 			return cmd.Help()
 		},
@@ -87,18 +88,18 @@ func (c *cli) groups() []group {
 
 // unknown says what was mistyped, and what may have been meant.
 func unknown(cmd *cobra.Command, word string) error {
-	text := fmt.Sprintf("%q is not a command", word)
+	text := fmt.Sprintf("%q is not a command", brevet.Printable(clip(word, 40)))
 	if near := cmd.SuggestionsFor(word); len(near) > 0 {
 		text += "; did you mean " + strings.Join(near, " or ") + "?"
 	}
-	return fmt.Errorf("%s", text)
+	return brevet.Errorf(brevet.Invalid, "%s", text).WithHint("%s --help lists them", cmd.CommandPath())
 }
 
 // family is a command that only has others below it.
 func family(use, short string, commands ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs, RunE: func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
-			return misuse(cmd, unknown(cmd, args[0]))
+			return unknown(cmd, args[0])
 		}
 		return cmd.Help()
 	}}

@@ -32,7 +32,7 @@ func (c *cli) showStatus(s *session, st api.Status) {
 		t := &table{head: []string{"ACTIVE", "LEFT", "ENDS", "GRANT"}}
 		for _, g := range st.Active {
 			if g.Live {
-				t.add(g.Target, left(g.End, now), at(g.End, now), g.ID)
+				t.add(g.Target, remaining(g.End, now), at(g.End, now), g.ID)
 			} else {
 				t.add(g.Target, "not begun", at(g.Start, now), g.ID)
 			}
@@ -40,16 +40,16 @@ func (c *cli) showStatus(s *session, st api.Status) {
 		tables = append(tables, t)
 	}
 	if len(st.Waiting) > 0 {
-		t := &table{head: []string{"WAITING", "FOR", "UNTIL", "REQUEST"}, flex: 1}
+		t := &table{head: []string{"WAITING", "FOR", "UNTIL", "REQUEST", "WAITS FOR"}, free: true}
 		for _, r := range st.Waiting {
-			t.add(r.Target, r.WaitsFor, at(r.Lapses, now), r.ID)
+			t.add(r.Target, spoken(r.Duration), at(r.Lapses, now), r.ID, r.WaitsFor)
 		}
 		tables = append(tables, t)
 	}
 	if len(st.Decide) > 0 {
-		t := &table{head: []string{"FOR YOU TO DECIDE", "WHO", "REQUEST", "REASON"}, flex: 3}
+		t := &table{head: []string{"FOR YOU TO DECIDE", "FOR", "WHO", "REQUEST", "REASON"}, free: true}
 		for _, r := range st.Decide {
-			t.add(r.Target+" "+spoken(r.Duration), r.Person, r.ID, r.Reason)
+			t.add(r.Target, spoken(r.Duration), r.Person, r.ID, r.Reason)
 		}
 		tables = append(tables, t)
 		defer c.say("hint: brevet approve REQUEST, or brevet deny REQUEST")

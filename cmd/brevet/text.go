@@ -13,9 +13,6 @@ import (
 	"github.com/brevet-access/brevet"
 )
 
-// columns is how wide an answer may be.
-const columns = 80
-
 // human writes a duration as people say it, rounded to the nearest unit that
 // matters: 41 s, 59 m, 1 h 30 m, 3 d.
 func human(d time.Duration) string {
@@ -39,9 +36,9 @@ func units(d, big time.Duration, bigName string, small time.Duration, smallName 
 	return strings.Join(parts, " ")
 }
 
-// left writes how long it is from now until t, rounded down so that it never
-// promises too much: "59 m left"; "over" if t has passed.
-func left(t, now time.Time) string {
+// remaining writes how long it is from now until t, rounded down so that it
+// never promises too much: "59 m"; "over" if t has passed.
+func remaining(t, now time.Time) string {
 	d := t.Sub(now)
 	if d <= 0 {
 		return "over"
@@ -49,7 +46,15 @@ func left(t, now time.Time) string {
 	if d >= time.Minute {
 		d = d.Truncate(time.Minute)
 	}
-	return human(d) + " left"
+	return human(d)
+}
+
+// left is remaining as part of a sentence: "59 m left".
+func left(t, now time.Time) string {
+	if r := remaining(t, now); r != "over" {
+		return r + " left"
+	}
+	return "over"
 }
 
 // ago writes how long t is in the past.
@@ -74,11 +79,15 @@ func at(t, now time.Time) string {
 	return t.Format("2006-01-02 15:04")
 }
 
-// sentence makes s start with a capital letter and end with a full stop.
+// sentence makes s start with a capital letter, unless a target does, and end
+// with a full stop.
 func sentence(s string) string {
 	r, n := utf8.DecodeRuneInString(s)
 	if n == 0 {
 		return ""
+	}
+	if first, _, _ := strings.Cut(s, " "); strings.Contains(first, "/") {
+		return strings.TrimRight(s, ".") + "."
 	}
 	return strings.ToUpper(string(r)) + strings.TrimRight(s[n:], ".") + "."
 }
@@ -92,55 +101,25 @@ func spoken(s string) string {
 	return s
 }
 
-// table is rows of text under a heading. The column flex, counted from 0, is
-// cut so that lines fit 80 columns; the others never are.
-type table struct {
-	head []string
-	rows [][]string
-	flex int
-}
-
-func (t *table) add(cells ...string) {
-	for i := range cells {
-		cells[i] = brevet.Printable(cells[i])
-	}
-	t.rows = append(t.rows, cells)
-}
-
-// print writes the table, its heading bold where the terminal can show it.
-func (t *table) print(c *cli) {
-	widths := t.widths()
-	line := func(cells []string) string {
-		var b strings.Builder
-		for i, cell := range cells {
-			cell = clip(cell, widths[i])
-			b.WriteString(cell)
-			if i < len(cells)-1 {
-				b.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+2))
-			}
+// speak writes the durations within a text of the server's (59m32s) as people
+// say them. Only words of their own are, so that no command or name changes.
+func speak(s string) string {
+	words := strings.Split(s, " ")
+	for i, w := range words {
+		bare := strings.TrimRight(strings.TrimPrefix(w, "("), ".,;:)")
+		if bare != "" {
+			words[i] = strings.Replace(w, bare, spoken(bare), 1)
 		}
-		return strings.TrimRight(b.String(), " ")
 	}
-	fmt.Fprintln(c.out, bold(c.out, line(t.head)))
-	for _, row := range t.rows {
-		fmt.Fprintln(c.out, line(row))
-	}
+	return strings.Join(words, " ")
 }
 
-func (t *table) widths() []int {
-	widths := make([]int, len(t.head))
-	total := -2
-	for i := range widths {
-		widths[i] = utf8.RuneCountInString(t.head[i])
-		for _, row := range t.rows {
-			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
-		}
-		total += widths[i] + 2
+// count writes a number of things: "1 problem", "2 problems".
+func count[N int | int64](n N, one, many string) string {
+	if n == 1 {
+		return "1 " + one
 	}
-	if total > columns {
-		widths[t.flex] = max(8, widths[t.flex]-(total-columns))
-	}
-	return widths
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // clip cuts s to n characters.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -34,6 +33,35 @@ func TestLeft(t *testing.T) {
 	}
 }
 
+func TestSentence(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                        "",
+		"you may not.":            "You may not.",
+		"acme-prod/Admin is over": "acme-prod/Admin is over.",
+		"the log of a/b":          "The log of a/b.",
+	} {
+		if got := sentence(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestSpeak(t *testing.T) {
+	for in, want := range map[string]string{
+		"for another 59m32s":                 "for another 1 h",
+		"MFA is 3m12s old and 8h is allowed": "MFA is 3 m old and 8 h is allowed",
+		"(ended 12s ago), 1h30m.":            "(ended 12 s ago), 1 h 30 m.",
+		`"9h" is longer than sre-4h in db-7`: `"9h" is longer than sre-4h in db-7`,
+	} {
+		if got := speak(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+	if got := count(1, "entry", "entries") + ", " + count(int64(0), "entry", "entries"); got != "1 entry, 0 entries" {
+		t.Error(got)
+	}
+}
+
 func TestAt(t *testing.T) {
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.Local)
 	for want, when := range map[string]time.Time{
@@ -46,19 +74,25 @@ func TestAt(t *testing.T) {
 }
 
 func TestTableFits(t *testing.T) {
-	var out bytes.Buffer
-	c := &cli{out: &out}
-	tab := &table{head: []string{"ID", "WHO", "REASON"}, flex: 2}
+	tab := &table{head: []string{"ID", "WHO", "REASON"}, free: true}
 	tab.add("req_01m7y8a6nj8sbt2fe28whc0ryz", "engineer", strings.Repeat("déjà vu ", 30))
 	tab.add("req_1", "x\x1b[31m\ny", "short")
-	tab.print(c)
-	for line := range strings.Lines(out.String()) {
-		if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > columns {
+	lines := tab.lines(columns)
+	for _, line := range lines {
+		if n := utf8.RuneCountInString(line); n > columns {
 			t.Errorf("%d columns: %s", n, line)
 		}
 	}
-	if strings.ContainsAny(out.String(), "\x1b") || strings.Count(out.String(), "\n") != 3 {
-		t.Errorf("%q", out.String())
+	if strings.ContainsAny(strings.Join(lines, ""), "\x1b\n") || len(lines) != 3 {
+		t.Errorf("%q", lines)
+	}
+	if whole := tab.lines(0); strings.Contains(whole[1], "…") || strings.Count(whole[1], "déjà vu") != 30 {
+		t.Errorf("cut without a limit: %s", whole[1])
+	}
+	fixed := &table{head: []string{"LEFT", "ENDS"}}
+	fixed.add("59 m", "03:12")
+	if got := fixed.lines(5); got[1] != "59 m  03:12" {
+		t.Errorf("a fact was cut: %q", got[1])
 	}
 }
 

@@ -142,7 +142,7 @@ func (c *cli) verdict(o *opened, r audit.Report, last *audit.Head, older bool) e
 		return err
 	}
 	if !v.Whole {
-		return brevet.Errorf(brevet.Conflict, "the log is not whole: %d problems", len(v.Problems)).
+		return brevet.Errorf(brevet.Conflict, "the log is not whole: %s", count(len(v.Problems), "problem", "problems")).
 			WithHint("keep the output, and an export: brevet audit export --out FILE; then tell security")
 	}
 	return nil
@@ -155,7 +155,7 @@ func (c *cli) showVerdict(v verdict, last *audit.Head, older bool) {
 	if !v.Whole {
 		return
 	}
-	c.tell("%d entries, tree whole", v.Entries)
+	c.tell("%s, tree whole", count(v.Entries, "entry", "entries"))
 	if v.Hidden > 0 {
 		c.say("%d of them showed only their hash: they are not yours to read.", v.Hidden)
 	}
@@ -164,9 +164,9 @@ func (c *cli) showVerdict(v verdict, last *audit.Head, older bool) {
 	}
 	switch {
 	case older:
-		c.say("It is older than what was last seen here (%d entries), so it was not compared with that.", last.Size)
+		c.say("It is older than what was last seen here (%s), so it was not compared with that.", count(last.Size, "entry", "entries"))
 	case last != nil:
-		c.say("It holds everything that was last seen here (%d entries).", last.Size)
+		c.say("It holds everything that was last seen here (%s).", count(last.Size, "entry", "entries"))
 	}
 }
 

@@ -48,7 +48,7 @@ func (c *cli) showWhoami(s *session, w api.Whoami) {
 		if r.Until.After(w.Now) {
 			good = human(r.Until.Sub(w.Now)) + " more"
 		}
-		line("", "within %-4s %s, for %s", r.Rung+":", good, strings.Join(r.Roles, ", "))
+		line("", "within %-5s %s, for %s", spoken(r.Rung)+":", good, strings.Join(r.Roles, ", "))
 	}
 	if len(w.Rights) > 0 {
 		line("Rights", "%s", strings.Join(w.Rights, ", "))

@@ -29,17 +29,27 @@ func (c *cli) why() *cobra.Command {
 }
 
 func (c *cli) showWhy(w api.Why) {
-	c.tell("%s", sentence(w.Summary))
-	for _, u := range w.Unmet {
-		c.tell("  needs: %s (%s)", u.Condition, u.Have)
-		if u.Remedy != "" {
-			c.tell("         %s", u.Remedy)
-		}
-	}
+	c.tell("%s", sentence(speak(w.Summary)))
+	needs(c.tell, w.Unmet, w.Summary, w.Next)
 	for _, f := range w.Facts {
-		c.tell("  - %s", f)
+		c.tell("  - %s", speak(f))
 	}
 	if w.Next != "" {
 		c.tell("next: %s", w.Next)
+	}
+}
+
+// needs writes what is not met and the way to meet it. What summary and next
+// say, which stand before and after it, is not said again.
+func needs(write func(string, ...any), unmet []brevet.Unmet, summary, next string) {
+	for _, u := range unmet {
+		if u.Have == "" || u.Have == summary {
+			write("  needs: %s", speak(u.Condition))
+		} else {
+			write("  needs: %s (%s)", speak(u.Condition), speak(u.Have))
+		}
+		if u.Remedy != "" && u.Remedy != next {
+			write("         %s", u.Remedy)
+		}
 	}
 }
