@@ -129,7 +129,7 @@ func TestAttackCatalogWhileAsking(t *testing.T) {
 		if err == nil && v.State == brevet.Approved {
 			t.Errorf("another version was in force when a request was approved by the first, and bound to version %d", v.CatalogVersion)
 		}
-		if h.onNow != nil && len(h.onNow) > 0 {
+		if len(h.onNow) > 0 {
 			t.Error("the catalog did not change meanwhile")
 		}
 	}
