@@ -13,9 +13,21 @@ var errXML = errors.New("not the XML that was expected")
 // pick reads an XML document and stores the text of the elements at the
 // wanted paths, such as /ErrorResponse/Error/Code, trimmed. The document must
 // be whole and its outermost element root; an element that is wanted must not
-// stand twice. Namespaces are not looked at. It works on raw tokens, since
-// xml.Unmarshal costs more than the signature of the token that was sent.
+// stand twice. Namespaces are not looked at. Documents in the plain form that
+// AWS writes are read by hand, all others by raw tokens: xml.Unmarshal costs
+// more than the signature of the token that was sent.
 func pick(body []byte, root string, wanted map[string]*string) error {
+	if pickPlain(body, root, wanted) {
+		return nil
+	}
+	for _, v := range wanted {
+		*v = ""
+	}
+	return pickTokens(body, root, wanted)
+}
+
+// pickTokens is pick for every XML document.
+func pickTokens(body []byte, root string, wanted map[string]*string) error {
 	dec := xml.NewDecoder(bytes.NewReader(body))
 	path := make([]byte, 0, 128)
 	var into *string

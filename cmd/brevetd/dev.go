@@ -55,6 +55,6 @@ func dev(ctx context.Context, c sandbox.Config, stdout, stderr io.Writer) error 
 		for _, a := range w.Facts.Accounts {
 			accounts = append(accounts, a.Name+" "+a.ID)
 		}
-		fmt.Fprintf(stdout, "accounts %s       state in %s, Ctrl-C ends it\n", strings.Join(accounts, "   "), w.Dir)
+		fmt.Fprintf(stdout, "accounts %s       state in %s, Ctrl-C ends it\n", strings.Join(accounts, "   "), c.Dir)
 	})
 }
