@@ -32,7 +32,7 @@ func TestPlumbing(t *testing.T) {
 	for _, s := range sections {
 		t.Run(s.name, func(t *testing.T) {
 			if s.name == "client" && testing.Short() {
-				t.Skip("SKIPPED: links three programs")
+				t.Skip("SKIPPED: -short: links three programs")
 			}
 			var err error
 			if p.dir, err = os.MkdirTemp("", "bench"); err != nil { // PostgreSQL's account cannot enter t.TempDir

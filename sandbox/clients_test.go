@@ -2,7 +2,6 @@ package sandbox_test
 
 import (
 	"bytes"
-	"fmt"
 	"net/url"
 	"os"
 	"os/exec"
@@ -25,8 +24,7 @@ func tool(t *testing.T, name, what string, probe ...string) string {
 		err = exec.Command(path, probe...).Run()
 	}
 	if err != nil {
-		fmt.Printf("SKIPPED: %s is not installed\n", what)
-		t.Skip("needs " + what)
+		t.Skipf("SKIPPED: %s is not installed", what)
 	}
 	return path
 }

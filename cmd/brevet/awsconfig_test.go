@@ -129,7 +129,7 @@ func foreign(text string) string {
 func TestQuote(t *testing.T) {
 	words := []string{"/usr/bin/brevet", "/Users/my name/brevet", `/it's/"quoted"`, "/a$HOME`id`!x", `back\slash`, "a#b;c", ""}
 	if runtime.GOOS == "windows" {
-		t.Skip("needs sh")
+		t.Skip("SKIPPED: sh: quoting as a shell reads it")
 	}
 	line := commandLine(words...)
 	out, err := exec.Command("sh", "-c", `printf '<%s>' `+line).Output()

@@ -29,6 +29,7 @@ type fake struct {
 	srv *httptest.Server
 
 	mu       sync.Mutex
+	came     chan struct{} // a request came since somebody looked
 	down     bool
 	hostile  bool
 	refuse   string // kind
@@ -47,7 +48,7 @@ type fake struct {
 }
 
 func newFake() *fake {
-	f := &fake{codes: map[string][2]string{}, tokens: map[string]string{}, sessions: map[string]*api.Grant{}, changed: make(chan struct{}),
+	f := &fake{codes: map[string][2]string{}, tokens: map[string]string{}, sessions: map[string]*api.Grant{}, changed: make(chan struct{}), came: make(chan struct{}, 1),
 		catalog: api.Catalog{Version: 1, Digest: "d1", Text: "issuer: https://issuer.brevet.invalid\n"}}
 	f.newLogKey()
 	f.record(brevet.Event{Kind: brevet.LogOpened, Actor: brevet.Actor{System: "boot"}})
@@ -241,6 +242,10 @@ func (f *fake) ask(who string, r *http.Request) (any, error) {
 	q := &api.Request{ID: string(brevet.NewID[brevet.RequestID](now)), Target: in.Target, Person: who, Reason: in.Reason, Ticket: in.Ticket, Duration: in.Duration,
 		State: "pending", Approval: "lead", WaitsFor: "lead", Created: now, Lapses: now.Add(time.Hour), Digest: "digest"}
 	f.requests = append(f.requests, q)
+	select {
+	case f.came <- struct{}{}:
+	default:
+	}
 	f.record(brevet.Event{Kind: brevet.RequestCreated, Actor: brevet.Actor{Handle: brevet.Handle(who)}, Reason: in.Reason})
 	if !strings.HasPrefix(in.Target, "acme-prod/") {
 		q.Approval = "automatic"
@@ -276,9 +281,11 @@ func (f *fake) wait(ctx context.Context, limit time.Duration) {
 	}
 }
 
-// waitPending returns the newest pending request once there is one.
+// waitPending returns the newest pending request once there is one; another
+// process is about to ask.
 func (f *fake) waitPending() string {
-	for range 500 {
+	late := time.After(30 * time.Second)
+	for {
 		f.mu.Lock()
 		for _, q := range slices.Backward(f.requests) {
 			if q.State == "pending" {
@@ -287,9 +294,12 @@ func (f *fake) waitPending() string {
 			}
 		}
 		f.mu.Unlock()
-		time.Sleep(10 * time.Millisecond) // another process is about to ask
+		select {
+		case <-f.came:
+		case <-late:
+			return ""
+		}
 	}
-	return ""
 }
 
 func (f *fake) find(id string) (*api.Request, error) {

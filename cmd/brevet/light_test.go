@@ -28,7 +28,7 @@ func TestLinksNothingHeavy(t *testing.T) {
 // linker keeps every exported method of every type: a quarter more to load.
 func TestLinksNoTemplates(t *testing.T) {
 	if testing.Short() {
-		t.Skip("builds the program")
+		t.Skip("SKIPPED: -short: builds the program")
 	}
 	program := filepath.Join(t.TempDir(), "brevet")
 	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
