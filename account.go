@@ -15,8 +15,10 @@ type RoleName string
 // accounts has one customer: itself. Its id never changes: the issuer URL
 // that its stack registers ends in it.
 type Customer struct {
-	ID   CustomerID
-	Name string
+	ID       CustomerID
+	Name     string
+	Contact  string // e-mail address that its stack sends alerts to; "" if none is known
+	LogGroup string // where its stack records what sessions of its roles do
 }
 
 // Account is an AWS account. It belongs to exactly one customer.
@@ -30,6 +32,12 @@ type Account struct {
 	Contract int    // version of the stack that it deployed
 	Prefix   string // what its IAM role names start with, "brevet-"
 	Issuer   string // https://ISSUER-HOST/c/CUSTOMER-ID, as its stack registers it; no port
+
+	// Broker is the ARN of the broker's own AWS role where the account is
+	// entered by AssumeRole with the customer's ExternalID; "" where it is
+	// entered by the customer's OIDC provider.
+	Broker     string
+	ExternalID string
 }
 
 // Partition returns the AWS partition that the account's region lies in.
