@@ -1,6 +1,8 @@
 package stack
 
 import (
+	"strconv"
+
 	"github.com/brevet-access/brevet"
 )
 
@@ -39,22 +41,36 @@ func SupportsContract(version int) bool {
 type names struct {
 	partition, account, region string
 	audience, externalID       string
-	broker                     string // ARN of the broker's role
+	broker                     string // ARN of the broker's role; "": the account is entered by its OIDC provider
+	brokerAccount              string // in which that role lies; always a number
 	prefix, logGroup           string
 	workload                   string // path of the roles that may be passed on
 	issuer                     string // without its scheme
+	contract                   string
+}
+
+// provider is the ARN of the account's OIDC provider.
+func (n names) provider() string {
+	return "arn:" + n.partition + ":iam::" + n.account + ":oidc-provider/" + n.issuer
 }
 
 // concrete names one account.
 func concrete(s Side) names {
 	a := s.Account
-	return names{partition: a.Partition(), account: string(a.ID), region: a.Region, audience: a.Audience, externalID: a.ExternalID, broker: a.Broker,
-		prefix: a.Prefix, logGroup: s.Customer.LogGroup, workload: "/workload/", issuer: issuerName(a)}
+	return names{partition: a.Partition(), account: string(a.ID), region: a.Region, audience: a.Audience, externalID: a.ExternalID,
+		broker: a.Broker, brokerAccount: brokerAccount(a.Broker), prefix: a.Prefix, logGroup: s.Customer.LogGroup, workload: "/workload/",
+		issuer: issuerName(a), contract: strconv.Itoa(a.Contract)}
 }
 
-// symbolic names whatever account a template is deployed in.
+// symbolic names whatever account a template is deployed in. The broker's
+// account is a number even so: a trust policy's principal is best read as it
+// is, and BrokerRoleArn is held to that account by its AllowedPattern.
 func symbolic(s Side) names {
-	return names{partition: "${AWS::Partition}", account: "${AWS::AccountId}", region: "${AWS::Region}", audience: "${Audience}",
-		externalID: "${ExternalId}", broker: "${BrokerRoleArn}", prefix: s.Account.Prefix, logGroup: "${LogGroupName}",
-		workload: "${WorkloadPath}", issuer: issuerName(s.Account)}
+	n := concrete(s)
+	n.partition, n.account, n.region = "${AWS::Partition}", "${AWS::AccountId}", "${AWS::Region}"
+	n.logGroup, n.workload, n.audience = "${LogGroupName}", "${WorkloadPath}", "${Audience}"
+	if n.broker != "" {
+		n.broker, n.externalID = "${BrokerRoleArn}", "${ExternalId}"
+	}
+	return n
 }

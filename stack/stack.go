@@ -30,5 +30,5 @@ const scheme = "https://"
 // ProviderARN returns the ARN of the OIDC provider in the account that stands
 // for the customer's issuer.
 func ProviderARN(account brevet.Account) string {
-	return "arn:" + account.Partition() + ":iam::" + string(account.ID) + ":oidc-provider/" + issuerName(account)
+	return concrete(Side{Account: account}).provider()
 }

@@ -3,7 +3,7 @@ package stack
 import (
 	"net/url"
 	"regexp"
-	"strconv"
+	"slices"
 	"strings"
 
 	"github.com/brevet-access/brevet"
@@ -19,38 +19,17 @@ const LongestTrust = 2048
 var anyPerson = "pr_" + strings.Repeat("?", 26)
 
 // Trust returns the trust policy of a role: one statement, which allows a
-// token of the account's issuer that meets every condition to begin a
-// session with tags and a source identity. STS evaluates the three actions
-// separately and refuses the whole call if one is not allowed. The error is
-// of kind [brevet.Invalid] and names the field of account or role that does
-// not fit.
+// caller that meets every condition to begin a session with tags and a source
+// identity. The caller holds a token of the account's issuer; or, where the
+// account names a broker, is that role and says the customer's external id.
+// STS evaluates the three actions separately and refuses the whole call if
+// one is not allowed. The error is of kind [brevet.Invalid] and names the
+// field of account or role that does not fit.
 func Trust(account brevet.Account, role brevet.Role) (*iam.Policy, error) {
 	if err := check(account, role); err != nil {
 		return nil, err
 	}
-	issuer := issuerName(account)
-	var rungs []string
-	for _, r := range role.MFA.Within() {
-		rungs = append(rungs, string(r))
-	}
-	tag := func(name string) string { return "aws:RequestTag/" + name }
-	p := &iam.Policy{Version: iam.Version2012, Statements: []iam.Statement{{
-		Effect:    iam.EffectAllow,
-		Principal: &iam.Principals{Federated: []string{ProviderARN(account)}},
-		Action:    []string{"sts:AssumeRoleWithWebIdentity", "sts:TagSession", "sts:SetSourceIdentity"},
-		Conditions: []iam.Condition{
-			// ForAllValues holds where there is no tag at all; the tags that
-			// StringEquals and Null demand rule that out
-			{Operator: "ForAllValues:StringLike", Key: "aws:TagKeys", Values: []string{"brevet-*"}},
-			{Operator: "Null", Key: tag(brevet.TagGrant), Values: []string{"false"}},
-			{Operator: "StringEquals", Key: tag(brevet.TagContract), Values: []string{strconv.Itoa(account.Contract)}},
-			{Operator: "StringEquals", Key: tag(brevet.TagMFA), Values: rungs},
-			{Operator: "StringEquals", Key: tag(brevet.TagRole), Values: []string{string(role.Name)}},
-			{Operator: "StringEquals", Key: issuer + ":aud", Values: []string{account.Audience}},
-			{Operator: "StringLike", Key: issuer + ":sub", Values: []string{anyPerson}},
-			{Operator: "StringLike", Key: "sts:SourceIdentity", Values: []string{"?*"}},
-		},
-	}}}
+	p := trust(concrete(Side{Account: account}), role)
 	text, err := p.MarshalJSON()
 	if err != nil {
 		return nil, brevet.Errorf(brevet.Internal, "the trust policy of role %s cannot be printed", role.Name).WithCause(err)
@@ -61,18 +40,64 @@ func Trust(account brevet.Account, role brevet.Role) (*iam.Policy, error) {
 	return p, nil
 }
 
+// trust is the one source of every role's trust policy: of one account's by
+// its concrete names, and of a template's by symbolic ones.
+func trust(n names, role brevet.Role) *iam.Policy {
+	var rungs []string
+	for _, r := range role.MFA.Within() {
+		rungs = append(rungs, string(r))
+	}
+	tag := func(name string) string { return "aws:RequestTag/" + name }
+	s := iam.Statement{
+		Effect:    iam.EffectAllow,
+		Principal: &iam.Principals{Federated: []string{n.provider()}},
+		Action:    []string{"sts:AssumeRoleWithWebIdentity", "sts:TagSession", "sts:SetSourceIdentity"},
+		Conditions: []iam.Condition{
+			// ForAllValues holds where there is no tag at all; the tags that
+			// StringEquals and Null demand rule that out
+			{Operator: "ForAllValues:StringLike", Key: "aws:TagKeys", Values: []string{"brevet-*"}},
+			{Operator: "Null", Key: tag(brevet.TagGrant), Values: []string{"false"}},
+			{Operator: "StringEquals", Key: tag(brevet.TagContract), Values: []string{n.contract}},
+			{Operator: "StringEquals", Key: tag(brevet.TagMFA), Values: rungs},
+			{Operator: "StringEquals", Key: tag(brevet.TagRole), Values: []string{string(role.Name)}},
+		},
+	}
+	if n.broker != "" {
+		n.byBroker(&s)
+	} else {
+		s.Conditions = append(s.Conditions,
+			iam.Condition{Operator: "StringEquals", Key: n.issuer + ":aud", Values: []string{n.audience}},
+			iam.Condition{Operator: "StringLike", Key: n.issuer + ":sub", Values: []string{anyPerson}})
+	}
+	s.Conditions = append(s.Conditions, iam.Condition{Operator: "StringLike", Key: "sts:SourceIdentity", Values: []string{"?*"}})
+	return &iam.Policy{Version: iam.Version2012, Statements: []iam.Statement{s}}
+}
+
+// byBroker makes s admit the broker's role. The principal is its account: a
+// role's ARN there would be kept as the id of the role that then is, and a
+// role made anew would be locked out. The condition is what names the role;
+// the external id keeps the broker from being talked into the account on
+// another customer's behalf (IAM User Guide, "The confused deputy problem").
+func (n names) byBroker(s *iam.Statement) {
+	s.Principal = &iam.Principals{AWS: []string{"arn:" + n.partition + ":iam::" + n.brokerAccount + ":root"}}
+	s.Action = []string{"sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"}
+	s.Conditions = slices.Concat(
+		[]iam.Condition{{Operator: "ArnEquals", Key: "aws:PrincipalArn", Values: []string{n.broker}}}, s.Conditions,
+		[]iam.Condition{{Operator: "StringEquals", Key: "sts:ExternalId", Values: []string{n.externalID}}})
+}
+
 func issuerName(account brevet.Account) string { return strings.TrimPrefix(account.Issuer, scheme) }
 
 var (
-	audience = regexp.MustCompile(`^[a-z2-7]{26}$`)
-	issuer   = regexp.MustCompile(`^https://[a-z0-9.-]+(/[A-Za-z0-9._~-]+)*$`)
+	random = regexp.MustCompile(`^[a-z2-7]{26}$`)
+	issuer = regexp.MustCompile(`^https://[a-z0-9.-]+(/[A-Za-z0-9._~-]+)*$`)
+	broker = regexp.MustCompile(`^arn:(aws[a-z-]*):iam::([0-9]{12}):role/[A-Za-z0-9+=,.@_/-]{1,256}$`)
 )
 
 // check finds what would make a trust policy say something else than it
 // should: a text with a variable or wildcard in it, a part that is missing.
 func check(account brevet.Account, role brevet.Role) error {
 	id := string(account.ID)
-	random, ok := strings.CutPrefix(account.Audience, "brevet:"+id+":")
 	switch {
 	case !brevet.ValidAWSAccount(id):
 		return brevet.Errorf(brevet.Invalid, "%q is not an AWS account number", brevet.Printable(id))
@@ -80,14 +105,50 @@ func check(account brevet.Account, role brevet.Role) error {
 		return brevet.Errorf(brevet.Invalid, "%q is not the name of a role", brevet.Printable(string(role.Name)))
 	case len(role.MFA.Within()) == 0:
 		return brevet.Errorf(brevet.Invalid, "role %s has no bound on the age of MFA", role.Name)
-	case !ok || !audience.MatchString(random):
-		return brevet.Errorf(brevet.Invalid, "the audience of account %s is not brevet:%s: and 26 characters of a-z and 2-7", id, id)
 	case account.Contract < 1:
 		return brevet.Errorf(brevet.Invalid, "account %s has no contract version", id)
+	case account.Broker != "":
+		return checkBroker(account)
+	}
+	return checkIssuer(account)
+}
+
+// checkIssuer is check for an account that is entered by its OIDC provider.
+func checkIssuer(account brevet.Account) error {
+	given, ok := strings.CutPrefix(account.Audience, "brevet:"+string(account.ID)+":")
+	switch {
+	case !ok || !random.MatchString(given):
+		return brevet.Errorf(brevet.Invalid, "the audience of account %s is not brevet:%s: and 26 characters of a-z and 2-7", account.ID, account.ID)
 	case !validIssuer(account.Issuer):
-		return brevet.Errorf(brevet.Invalid, "the issuer of account %s is not what AWS registers: https, a host without port, a path, at most 255 characters", id)
+		return brevet.Errorf(brevet.Invalid, "the issuer of account %s is not what AWS registers: https, a host without port, a path, at most 255 characters", account.ID)
 	}
 	return nil
+}
+
+// checkBroker is check for an account that is entered by AssumeRole.
+func checkBroker(account brevet.Account) error {
+	arn := broker.FindStringSubmatch(account.Broker)
+	switch {
+	case arn == nil:
+		return brevet.Errorf(brevet.Invalid, "broker: %q is not the ARN of an AWS role", brevet.Printable(account.Broker)).
+			WithHint("write arn:%s:iam::ACCOUNT:role/NAME, the role that the server itself runs as", account.Partition())
+	case arn[1] != account.Partition():
+		return brevet.Errorf(brevet.Invalid, "broker: %s lies in another partition than account %s (%s), so it cannot enter it", account.Broker, account.ID, account.Partition()).
+			WithHint("enter this customer by its OIDC provider: entry: oidc")
+	case !random.MatchString(account.ExternalID):
+		return brevet.Errorf(brevet.Invalid, "external_id: that of account %s is not 26 characters of a-z and 2-7", account.ID).
+			WithHint("brevet customer add writes one")
+	}
+	return nil
+}
+
+// brokerAccount returns the account number in the ARN of the broker's role,
+// "" if there is none.
+func brokerAccount(arn string) string {
+	if parts := strings.Split(arn, ":"); len(parts) > 4 {
+		return parts[4]
+	}
+	return ""
 }
 
 func validIssuer(s string) bool {
