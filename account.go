@@ -2,6 +2,7 @@ package brevet
 
 import (
 	"strings"
+	"time"
 )
 
 // AccountID is what the cloud calls an account; on AWS its twelve digits.
@@ -51,6 +52,17 @@ func (a Account) Partition() string {
 		return "aws-eusc"
 	}
 	return "aws"
+}
+
+// LongestSession bounds one session in the account: AWS gives an hour to a
+// role that another role assumes (role chaining), as the broker's does, and
+// up to twelve to a web identity. A grant may be longer; then its sessions
+// are renewed.
+func (a Account) LongestSession() time.Duration {
+	if a.Broker != "" {
+		return ChainedSession
+	}
+	return MaxSession
 }
 
 // RoleARN returns the ARN of the IAM role that stands for name in the account.

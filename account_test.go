@@ -3,6 +3,7 @@ package brevet_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/brevet-access/brevet"
 )
@@ -37,6 +38,15 @@ func FuzzParseTarget(f *testing.F) {
 			t.Errorf("%q is a target", s)
 		}
 	})
+}
+
+func TestLongestSession(t *testing.T) {
+	if got := (brevet.Account{}).LongestSession(); got != 12*time.Hour {
+		t.Errorf("by the OIDC provider: %s", got)
+	}
+	if got := (brevet.Account{Broker: "arn:aws:iam::999999999999:role/brevet-broker"}).LongestSession(); got != time.Hour {
+		t.Errorf("by the broker's role: %s", got)
+	}
 }
 
 func TestRoleARN(t *testing.T) {

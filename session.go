@@ -16,11 +16,14 @@ const (
 // AWS's bounds on a session. An identity token is honoured for five minutes
 // beyond its expiry, so a session may begin that much later than intended.
 const (
-	MinSession   = 15 * time.Minute // STS knows no shorter one
-	MaxSession   = 12 * time.Hour
-	TokenLife    = time.Minute
-	TokenLeeway  = 5 * time.Minute
-	DefaultLease = time.Hour // how long a credential lives when nobody says
+	MinSession = 15 * time.Minute // STS knows no shorter one
+	MaxSession = 12 * time.Hour
+	// ChainedSession bounds a session that one role begins in another
+	// (STS API, AssumeRole, DurationSeconds).
+	ChainedSession = time.Hour
+	TokenLife      = time.Minute
+	TokenLeeway    = 5 * time.Minute
+	DefaultLease   = time.Hour // how long a credential lives when nobody says
 )
 
 // Session is one set of short-lived credentials under a grant.

@@ -322,14 +322,15 @@ func (b *Broker) lease(o *order, now time.Time) (time.Duration, error) {
 		return 0, brevet.Errorf(brevet.Expired, "your grant for %s ends in %s, less than the %s you need", o.target,
 			brevet.FormatDuration(left.Truncate(time.Second)), brevet.FormatDuration(o.min)).WithHint("brevet request %s asks for more time", o.target)
 	}
-	if o.min > o.role.Max {
-		return 0, brevet.Errorf(brevet.Invalid, "min-remaining: sessions of %s live at most %s", o.target, brevet.FormatDuration(o.role.Max))
+	longest := min(o.role.Max, o.account.LongestSession())
+	if o.min > longest {
+		return 0, brevet.Errorf(brevet.Invalid, "min-remaining: sessions of %s live at most %s", o.target, brevet.FormatDuration(longest))
 	}
 	ttl := max(brevet.DefaultLease, o.min+renewBefore)
 	if o.console {
 		ttl = left
 	}
-	return min(ttl, left, o.role.Max), nil
+	return min(ttl, left, longest), nil
 }
 
 // scheduled returns grants that wait for their first use.

@@ -37,6 +37,10 @@ func (b *Broker) Why(ctx context.Context, c brevet.Caller, target string) (Why, 
 		return w, nil
 	}
 	w.Facts = append(w.Facts, fmt.Sprintf("entitlement %s lets you ask for up to %s; approval: %s", a.Entitlement.Name, brevet.FormatDuration(a.Longest), a.Approval))
+	if account.Broker != "" {
+		w.Facts = append(w.Facts, fmt.Sprintf("one credential lasts at most %s there, as %s is entered by AssumeRole; it is renewed while the grant lives",
+			brevet.FormatDuration(account.LongestSession()), account.Name))
+	}
 	now := b.now()
 	mfa := stepUp(c, a.MFA, now, o.target)
 	if mfa != nil {

@@ -8,20 +8,24 @@ import (
 	"github.com/brevet-access/brevet"
 )
 
-// parseAnswer reads the credentials out of an
-// AssumeRoleWithWebIdentityResponse. Its errors quote nothing of the answer,
-// which may hold secrets.
-func parseAnswer(body []byte, account string) (brevet.Credential, error) {
-	const root, result = "AssumeRoleWithWebIdentityResponse", "/AssumeRoleWithWebIdentityResponse/AssumeRoleWithWebIdentityResult"
+// paths are where an answer holds what.
+type paths struct{ root, key, secret, token, expiration, user string }
+
+var byWebIdentity, byRole = pathsOf("AssumeRoleWithWebIdentity"), pathsOf("AssumeRole")
+
+func pathsOf(action string) paths {
+	result := "/" + action + "Response/" + action + "Result"
+	return paths{root: action + "Response", key: result + "/Credentials/AccessKeyId", secret: result + "/Credentials/SecretAccessKey",
+		token: result + "/Credentials/SessionToken", expiration: result + "/Credentials/Expiration", user: result + "/AssumedRoleUser/Arn"}
+}
+
+// parseAnswer reads the credentials out of an answer of STS. Its errors quote
+// nothing of the answer, which may hold secrets.
+func parseAnswer(body []byte, at *paths, account string) (brevet.Credential, error) {
 	var c brevet.Credential
 	var expiration, user string
-	err := pick(body, root, map[string]*string{
-		result + "/Credentials/AccessKeyId":     &c.AccessKeyID,
-		result + "/Credentials/SecretAccessKey": &c.SecretAccessKey,
-		result + "/Credentials/SessionToken":    &c.SessionToken,
-		result + "/Credentials/Expiration":      &expiration,
-		result + "/AssumedRoleUser/Arn":         &user,
-	})
+	err := pick(body, at.root, map[string]*string{at.key: &c.AccessKeyID, at.secret: &c.SecretAccessKey, at.token: &c.SessionToken,
+		at.expiration: &expiration, at.user: &user})
 	if err != nil {
 		return brevet.Credential{}, err
 	}

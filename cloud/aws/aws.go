@@ -1,4 +1,5 @@
-// Package aws mints AWS sessions without holding any AWS credential.
+// Package aws mints AWS sessions, where it can without holding any AWS
+// credential.
 //
 // For each set of credentials it signs a web-identity token that says who,
 // which role, under which grant and how fresh the MFA is, and exchanges it at
@@ -6,6 +7,12 @@
 // customer's trust policy judges the token; what comes back also carries a
 // session policy that denies everything from the grant's end on, because STS
 // knows no session shorter than 15 minutes (law 5).
+//
+// An account that names a broker is entered the older way: AssumeRole, called
+// by the broker's own AWS role with the customer's external id. Then the
+// server has an AWS credential, from wherever the AWS SDK finds one, and a
+// session lasts an hour at most; package brevet's Account.LongestSession and
+// docs/entry.md say why. Everything else is alike.
 //
 // # What an answer means
 //
@@ -16,8 +23,8 @@
 // AWS's XML - a proxy's page, half an answer, a megabyte of noise - is never
 // taken for a no.
 //
-// AWS's own code and message are kept, cleaned and shortened. Neither the
-// token nor any secret ever stands in an error.
+// AWS's own code and message are kept, cleaned and shortened. Neither a token
+// nor any secret ever stands in an error.
 package aws
 
 import (
@@ -34,6 +41,11 @@ import (
 type Config struct {
 	// Token signs a web-identity token. It is called anew for each attempt.
 	Token func(ctx context.Context, c brevet.Claims) (string, error)
+	// Credentials returns the broker's own AWS credentials, for accounts that
+	// are entered by AssumeRole; nil: what the AWS SDK finds in environment,
+	// files or metadata. It is not called before the first such account is
+	// entered, and again shortly before they expire.
+	Credentials func(ctx context.Context) (brevet.Credential, error)
 	// HTTP is the client to use; nil is one made for many callers at once.
 	// It never follows a redirect.
 	HTTP *http.Client
@@ -59,7 +71,10 @@ const (
 )
 
 // Cloud is AWS. It implements [brevet.Cloud].
-type Cloud struct{ cfg Config }
+type Cloud struct {
+	cfg Config
+	own *purse
+}
 
 // New returns AWS as c says.
 func New(c Config) *Cloud {
@@ -73,7 +88,7 @@ func New(c Config) *Cloud {
 	if c.Wait == nil {
 		c.Wait = wait
 	}
-	return &Cloud{c}
+	return &Cloud{c, newPurse(c.Credentials)}
 }
 
 // client returns a copy of h that follows no redirect, which would carry

@@ -49,7 +49,7 @@ func (c *Cloud) Console(ctx context.Context, cred brevet.Credential, region, des
 func (c *Cloud) signInToken(ctx context.Context, signIn string, form url.Values) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	status, body, err := c.post(ctx, signIn, form)
+	status, body, err := c.post(ctx, signIn, form, nil)
 	if err != nil {
 		return "", noConsole(noAnswer(err, "").cause)
 	}

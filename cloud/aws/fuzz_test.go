@@ -23,7 +23,7 @@ func FuzzParseAnswer(f *testing.F) {
 	f.Add([]byte("\xff\xfe<\x00a\x00"))
 	f.Add([]byte(`<!DOCTYPE x [<!ENTITY a "b">]><AssumeRoleWithWebIdentityResponse>&a;`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		c, err := parseAnswer(body, "111122223333")
+		c, err := parseAnswer(body, &byWebIdentity, "111122223333")
 		if err != nil {
 			if c != (brevet.Credential{}) {
 				t.Errorf("error and %v", c)
@@ -109,7 +109,7 @@ func BenchmarkParseAnswer(b *testing.B) {
 	body := []byte(sample)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := parseAnswer(body, "111122223333"); err != nil {
+		if _, err := parseAnswer(body, &byWebIdentity, "111122223333"); err != nil {
 			b.Fatal(err)
 		}
 	}

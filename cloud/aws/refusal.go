@@ -50,6 +50,11 @@ func (r *refusal) text() string {
 
 // hint names the next step for what goes wrong between a broker and a stack.
 func (r *refusal) hint(a brevet.Account) string {
+	if a.Broker != "" {
+		if hint := r.brokerHint(a); hint != "" {
+			return hint
+		}
+	}
 	switch r.code {
 	case "AccessDenied":
 		return fmt.Sprintf("the role is missing in %s or does not trust this: compare the deployed stack with the catalog (audience, contract %d)", a.Name, a.Contract)
