@@ -303,12 +303,8 @@ func (a *AWS) authenticate(c *call) *fault {
 	if !ok || s.Key != c.sig.Key {
 		return faultf(unknownKey, "The security token included in the request is invalid.")
 	}
-	account, ok := a.account(s.Account)
+	account, role, ok := a.located(s)
 	if !ok || account.Partition() != (brevet.Account{Region: c.sig.Region}).Partition() {
-		return faultf(unknownKey, "The security token included in the request is invalid.")
-	}
-	role, ok := a.role(account, s.Role)
-	if !ok {
 		return faultf(unknownKey, "The security token included in the request is invalid.")
 	}
 	if f := c.sig.check(c.req, c.body, s.Secret); f != nil {

@@ -29,6 +29,7 @@ type session struct {
 	Provider   string            `json:"f,omitempty"` // ARN of the OIDC provider; "" if the role was assumed by another
 	Issued     time.Time         `json:"d"`
 	Expires    time.Time         `json:"e"`
+	Broker     bool              `json:"b,omitempty"` // of the broker's own role
 	Chained    bool              `json:"c,omitempty"` // AssumeRole by an assumed role
 }
 

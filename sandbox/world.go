@@ -150,7 +150,8 @@ func (w *World) build(ctx context.Context, c Config, s secrets) (err error) {
 	p.MFA.AMR = []string{"mfa"}
 	cfg.Providers = []service.Provider{p}
 	w.Service, err = service.Open(ctx, cfg, service.Options{Now: c.Now, Log: c.Log, Endpoint: w.Facts.AWS, Banner: banner,
-		STS: func(string, string) string { return w.Facts.AWS }, SignIn: w.Facts.AWS + "/federation", Console: w.Facts.AWS + "/console"})
+		Credentials: func(ctx context.Context) (brevet.Credential, error) { return w.Cloud.BrokerCredential(ctx) },
+		STS:         func(string, string) string { return w.Facts.AWS }, SignIn: w.Facts.AWS + "/federation", Console: w.Facts.AWS + "/console"})
 	if err != nil {
 		return err
 	}

@@ -39,6 +39,10 @@ type Options struct {
 	Hosts    []string                              // further Host headers that are answered
 	Banner   string                                // shown on every page
 	HTTP     *http.Client                          // to providers; nil: a plain one
+
+	// Credentials are the broker's own on AWS, for accounts that are entered by
+	// AssumeRole; nil: what the AWS SDK finds (docs/entry.md).
+	Credentials func(context.Context) (brevet.Credential, error)
 }
 
 // Service is one running brevetd.
@@ -114,7 +118,7 @@ func readCatalog(cfg Config) ([]byte, *catalog.Catalog, error) {
 }
 
 func (s *Service) newBroker() *broker.Broker {
-	cloud := aws.New(aws.Config{Token: s.Keys.Token, STS: s.opt.STS, SignIn: s.opt.SignIn, Console: s.opt.Console, Issuer: s.cfg.URL, Now: s.opt.Now})
+	cloud := aws.New(aws.Config{Token: s.Keys.Token, Credentials: s.opt.Credentials, STS: s.opt.STS, SignIn: s.opt.SignIn, Console: s.opt.Console, Issuer: s.cfg.URL, Now: s.opt.Now})
 	c := broker.Config{DB: s.DB, Clouds: map[string]brevet.Cloud{"aws": cloud}, Console: cloud.Console,
 		Seal: s.Keys.Seal, Unseal: s.Keys.Unseal, Ensure: s.Keys.Ensure, Endpoint: s.opt.Endpoint, LogKey: s.Keys.LogKey(),
 		Idle: s.cfg.idle, Absolute: s.cfg.absolute, Now: s.opt.Now, Log: s.opt.Log}
