@@ -77,5 +77,12 @@ const (
 	RightOperate Right = "operate" // run the service; reads and decides nothing
 )
 
+// Holding says who holds a right at a customer.
+type Holding struct {
+	Customer CustomerID
+	Right    Right
+	Who      Subjects
+}
+
 // AllRights lists every right, in the order of the documentation.
 var AllRights = []Right{RightView, RightDecide, RightRevoke, RightAudit, RightCatalog, RightOperate}

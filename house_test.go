@@ -69,7 +69,7 @@ var owners = map[string][]string{
 // notInClient is what cmd/brevet must not even link: it runs at every aws
 // call, and Go runs the init of every linked package.
 var notInClient = []string{"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go", "database/sql", "modernc.org/sqlite",
-	"github.com/jackc/pgx", "github.com/pressly/goose", "github.com/riverqueue", "github.com/danielgtaylor/huma", "github.com/prometheus"}
+	"github.com/jackc/pgx", "github.com/pressly/goose", "github.com/riverqueue", "github.com/danielgtaylor/huma", "github.com/prometheus", "github.com/cedar-policy/cedar-go"}
 
 // maxLines is the length at which a hand-written file, tests too, wants to be
 // two.

@@ -61,22 +61,18 @@ func (b *Broker) resolve(c brevet.Caller, target string) (brevet.Account, brevet
 // knows reports whether the caller has any business with the customer. Stale
 // groups count here: this decides what is shown, never what is allowed.
 func (b *Broker) knows(c brevet.Caller, customer brevet.CustomerID) bool {
-	cat := b.Catalog()
-	if cat.Policy == nil {
-		return false
-	}
-	return cat.Policy.Concerns(query(c, brevet.Account{}, "", b.now()), customer)
+	return b.policy().Concerns(query(c, brevet.Account{}, "", b.now()), customer)
 }
 
 // Targets lists what the caller may ask for, sorted by target.
 func (b *Broker) Targets(ctx context.Context, c brevet.Caller) ([]TargetView, error) {
 	c = b.current(ctx, c, 15*time.Minute)
-	cat := b.Catalog()
-	if cat.Policy == nil {
+	set := b.policy()
+	if set == nil {
 		return nil, b.Ready(ctx)
 	}
 	var out []TargetView
-	for _, o := range cat.Policy.Options(query(c, brevet.Account{}, "", b.now())) {
+	for _, o := range set.Options(query(c, brevet.Account{}, "", b.now())) {
 		out = append(out, TargetView{Account: o.Account, Role: o.Role, Answer: o.Answer, Endpoint: b.Endpoint,
 			Target: brevet.Target{Account: o.Account.Name, Role: o.Role.Name}.String(), CustomerName: b.customerName(o.Account.Customer)})
 	}
@@ -292,8 +288,7 @@ func (b *Broker) mayView(c brevet.Caller, r brevet.Request, now time.Time) bool 
 }
 
 func (b *Broker) holds(c brevet.Caller, customer brevet.CustomerID, right brevet.Right) bool {
-	set := b.Catalog().Policy
-	return set != nil && set.Holds(query(c, brevet.Account{}, "", b.now()), customer, right)
+	return b.policy().Holds(query(c, brevet.Account{}, "", b.now()), customer, right)
 }
 
 // Requests lists requests, newest first: the caller's own, those that wait

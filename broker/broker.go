@@ -80,6 +80,7 @@ type Broker struct {
 // ruling is the version of the catalog that is in force.
 type ruling struct {
 	*catalog.Catalog
+	Policy  *policy.Set // compiled from all of it; nil while none rules
 	version int64
 	leaf    int64 // index of the event that confirmed it
 }
@@ -135,10 +136,14 @@ func (b *Broker) now() time.Time { return brevet.Instant(b.Now()) }
 // Catalog returns the version in force. It is never nil and never changes.
 func (b *Broker) Catalog() *catalog.Catalog { return b.ruling.Load().Catalog }
 
+// policy returns that of the catalog in force; nil, which allows nothing,
+// while none is.
+func (b *Broker) policy() *policy.Set { return b.ruling.Load().Policy }
+
 // Ready reports whether credentials could be issued: the database answers and
 // a catalog rules.
 func (b *Broker) Ready(ctx context.Context) error {
-	if b.Catalog().Policy == nil {
+	if b.policy() == nil {
 		return brevet.Errorf(brevet.Unavailable, "no catalog is in force yet")
 	}
 	return b.DB.Ping(ctx)

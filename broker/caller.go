@@ -159,13 +159,13 @@ func (b *Broker) Whoami(ctx context.Context, c brevet.Caller) (Whoami, error) {
 	c = b.current(ctx, c, brevet.Rung8h.Age())
 	now := b.now()
 	w := Whoami{Caller: c, Now: now}
-	cat := b.Catalog()
-	if cat.Policy == nil {
+	rules := b.ruling.Load()
+	if rules.Policy == nil {
 		return w, nil
 	}
 	q := query(c, brevet.Account{}, "", now)
 	roles := map[brevet.Rung][]string{}
-	for _, o := range cat.Policy.Options(q) {
+	for _, o := range rules.Policy.Options(q) {
 		if name := string(o.Role.Name); !slices.Contains(roles[o.Answer.MFA], name) {
 			roles[o.Answer.MFA] = append(roles[o.Answer.MFA], name)
 		}
@@ -180,9 +180,9 @@ func (b *Broker) Whoami(ctx context.Context, c brevet.Caller) (Whoami, error) {
 		}
 		w.Rungs = append(w.Rungs, state)
 	}
-	for _, customer := range cat.Customers {
+	for _, customer := range rules.Customers {
 		for _, right := range brevet.AllRights {
-			if cat.Policy.Holds(q, customer.ID, right) {
+			if rules.Policy.Holds(q, customer.ID, right) {
 				w.Rights = append(w.Rights, customer.Name+":"+string(right))
 			}
 		}

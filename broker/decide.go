@@ -23,10 +23,8 @@ type Decide struct {
 // groupsWithin is how old facts about an approver's groups may be: what the
 // entitlement says, and 15 min for what the catalog does not know any more.
 func (b *Broker) groupsWithin(r brevet.Request) time.Duration {
-	if set := b.Catalog().Policy; set != nil {
-		if e, ok := set.Find(r.Entitlement); ok {
-			return e.GroupsWithin
-		}
+	if e, ok := b.policy().Find(r.Entitlement); ok {
+		return e.GroupsWithin
 	}
 	return 15 * time.Minute
 }

@@ -106,7 +106,7 @@ func (b *Broker) Revoke(ctx context.Context, c brevet.Caller, id brevet.GrantID,
 	return b.end(ctx, c, id, "revoke", key, func(g brevet.Grant, now time.Time) (brevet.Grant, []brevet.Event, error) {
 		if g.Person != c.Person.ID && !b.holds(c, g.Customer, brevet.RightRevoke) {
 			return g, nil, brevet.Errorf(brevet.Denied, "you may not revoke grants of %s", b.customerName(g.Customer)).
-				WithUnmet(brevet.Unmet{Condition: "hold the right to revoke", Have: "you do not", Remedy: "ask " + b.Catalog().Policy.Holders(g.Customer, brevet.RightRevoke).String()})
+				WithUnmet(brevet.Unmet{Condition: "hold the right to revoke", Have: "you do not", Remedy: "ask " + b.policy().Holders(g.Customer, brevet.RightRevoke).String()})
 		}
 		return g.Revoke(actor(c), reason, now)
 	})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/catalog"
+	"github.com/brevet-access/brevet/policy"
 	"github.com/brevet-access/brevet/store"
 )
 
@@ -31,7 +32,7 @@ func (b *Broker) Propose(ctx context.Context, by brevet.Actor, text []byte) (App
 // propose is Propose for a text that was made from version base; 0 stands for
 // whatever rules.
 func (b *Broker) propose(ctx context.Context, by brevet.Actor, text []byte, base int64) (Applied, error) {
-	next, err := catalog.Parse("catalog", text)
+	next, err := readRuling(text)
 	if err != nil {
 		return Applied{}, err
 	}
@@ -60,6 +61,22 @@ func (b *Broker) propose(ctx context.Context, by brevet.Actor, text []byte, base
 	return out, nil
 }
 
+// readRuling reads what may come to rule.
+func readRuling(text []byte) (*ruling, error) {
+	c, set, err := ReadCatalog("catalog", text)
+	return &ruling{Catalog: c, Policy: set}, err
+}
+
+// confirmed is r as the version that the event at leaf confirmed.
+func (r *ruling) confirmed(version, leaf int64) *ruling {
+	return &ruling{Catalog: r.Catalog, Policy: r.Policy, version: version, leaf: leaf}
+}
+
+// changesOf says in words what changes from old to next.
+func changesOf(old, next *ruling) []string {
+	return append(catalog.Diff(old.Catalog, next.Catalog), policy.Diff(old.Policy, next.Policy)...)
+}
+
 // adopt makes next rule here, unless something newer does.
 func (b *Broker) adopt(next *ruling) {
 	for {
@@ -73,7 +90,7 @@ func (b *Broker) adopt(next *ruling) {
 // fromFile reports whether a version was proposed from the server's file.
 func fromFile(by brevet.Actor) bool { return by.System != "" }
 
-func (b *Broker) proposeIn(tx *store.Tx, by brevet.Actor, next *catalog.Catalog) (Applied, *ruling, error) {
+func (b *Broker) proposeIn(tx *store.Tx, by brevet.Actor, next *ruling) (Applied, *ruling, error) {
 	before := &ruling{Catalog: &catalog.Catalog{}}
 	now, err := tx.CatalogRuling()
 	if err == nil {
@@ -81,7 +98,7 @@ func (b *Broker) proposeIn(tx *store.Tx, by brevet.Actor, next *catalog.Catalog)
 		if before, err = load(tx, now); errors.Is(err, brevet.Internal) {
 			return Applied{}, nil, err
 		} else if now.Digest == next.Digest {
-			return Applied{Version: now.Version, Rules: true}, &ruling{next, now.Version, now.Leaf}, nil
+			return Applied{Version: now.Version, Rules: true}, next.confirmed(now.Version, now.Leaf), nil
 		} else if err != nil {
 			before = &ruling{Catalog: &catalog.Catalog{}}
 		} else if seen, err := alreadyProposed(tx, by, now, next.Digest); seen || err != nil {
@@ -92,7 +109,7 @@ func (b *Broker) proposeIn(tx *store.Tx, by brevet.Actor, next *catalog.Catalog)
 	} else if _, known := tx.Latest(store.CatalogKey); known {
 		return Applied{}, nil, disagree("catalog", "in force")
 	}
-	out := Applied{Version: now.Version + 1, Changes: catalog.Diff(before.Catalog, next), Rules: true}
+	out := Applied{Version: now.Version + 1, Changes: changesOf(before, next), Rules: true}
 	leaf, err := record(tx, catalogEvents(by, tx.Now(), out, next.Digest))
 	if err != nil {
 		return Applied{}, nil, err
@@ -101,7 +118,7 @@ func (b *Broker) proposeIn(tx *store.Tx, by brevet.Actor, next *catalog.Catalog)
 	if err == nil && cv.Version != out.Version {
 		err = brevet.Errorf(brevet.Conflict, "another version of the catalog waits for confirmation")
 	}
-	return out, &ruling{next, cv.Version, leaf}, err
+	return out, next.confirmed(cv.Version, leaf), err
 }
 
 // alreadyProposed reports whether a file with this digest was the last that
@@ -131,7 +148,7 @@ func load(tx *store.Tx, cv store.CatalogVersion) (*ruling, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, parseErr := catalog.Parse("catalog", cv.Text)
+	c, parseErr := readRuling(cv.Text)
 	sum := sha256.Sum256(cv.Text)
 	if !newest(tx, store.CatalogKey, cv.Leaf) || e.Kind != brevet.CatalogConfirmed || e.Digest != cv.Digest || e.Data["version"] != fmt.Sprint(cv.Version) || cv.Digest != hex.EncodeToString(sum[:]) {
 		return nil, disagree("catalog version", fmt.Sprint(cv.Version))
@@ -139,7 +156,7 @@ func load(tx *store.Tx, cv store.CatalogVersion) (*ruling, error) {
 	if parseErr != nil {
 		return nil, parseErr
 	}
-	return &ruling{c, cv.Version, cv.Leaf}, nil
+	return c.confirmed(cv.Version, cv.Leaf), nil
 }
 
 // follow takes up a version that another replica put in force.
@@ -188,7 +205,7 @@ func (b *Broker) Apply(ctx context.Context, c brevet.Caller, text []byte, base i
 	if err := stepUp(c, brevet.Rung1h, b.now(), "to change the catalog"); err != nil {
 		return Applied{}, err
 	}
-	next, err := catalog.Parse("catalog", text)
+	next, err := catalog.Parse("catalog", text) // compiled below
 	if err != nil {
 		return Applied{}, err
 	}
@@ -233,7 +250,7 @@ func (b *Broker) mayEdit(c brevet.Caller, customers []brevet.Customer) error {
 				WithUnmet(brevet.Unmet{Condition: "hold the right catalog for every customer in it", Have: "you do not", Remedy: "ask whoever runs the server"})
 		}
 		return brevet.Errorf(brevet.Denied, "you may not edit the catalog of %s", k.Name).
-			WithUnmet(brevet.Unmet{Condition: "hold the right catalog for " + k.Name, Have: "you do not", Remedy: "ask " + b.Catalog().Policy.Holders(k.ID, brevet.RightCatalog).String()})
+			WithUnmet(brevet.Unmet{Condition: "hold the right catalog for " + k.Name, Have: "you do not", Remedy: "ask " + b.policy().Holders(k.ID, brevet.RightCatalog).String()})
 	}
 	return nil
 }

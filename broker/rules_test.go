@@ -155,3 +155,16 @@ func TestSweepFindsLostSessions(t *testing.T) {
 		t.Errorf("after its time: %s", s.State)
 	}
 }
+
+// TestChangesNameCedar: what was applied says what became of the Cedar texts.
+func TestChangesNameCedar(t *testing.T) {
+	h := newHouse(t)
+	text := string(sandboxCatalog()) + "guardrails: |\n  @id(\"all\") forbid (principal, action, resource);\n"
+	a, err := h.Apply(t.Context(), h.login("security"), []byte(text), 0)
+	if want := `- guardrails all: new: @id("all") forbid ( principal, action, resource );`; err != nil || len(a.Changes) != 1 || a.Changes[0] != want {
+		t.Errorf("%q, %v", a.Changes, err)
+	}
+	if _, err := h.Ask(t.Context(), h.login("engineer"), broker.Ask{Target: "acme-staging/SRE", Reason: "look"}); !errors.Is(err, brevet.Denied) {
+		t.Errorf("the guardrail does not hold: %v", err)
+	}
+}

@@ -2,11 +2,9 @@ package catalog
 
 import (
 	_ "embed"
-	"maps"
 	"slices"
 
 	"github.com/brevet-access/brevet"
-	"github.com/brevet-access/brevet/policy"
 )
 
 // Catalog is one version of what may be asked for. It never changes; the zero
@@ -17,16 +15,16 @@ type Catalog struct {
 	Accounts     []brevet.Account     // in the order of the text
 	Roles        []brevet.Role        // likewise
 	Entitlements []brevet.Entitlement // likewise; accounts resolved
-	Holdings     []policy.Holding
-	Guardrails   string      // Cedar
-	Automatic    string      // Cedar
-	Text         []byte      // as it was parsed
-	Digest       string      // lower-case hex SHA-256 of Text
-	Policy       *policy.Set // compiled from all of it
+	Holdings     []brevet.Holding
+	Guardrails   string // Cedar, not compiled yet
+	Automatic    string // likewise
+	Text         []byte // as it was parsed
+	Digest       string // lower-case hex SHA-256 of Text
 
 	accounts  map[string]int // by name and by number
 	customers map[string]int // by name and by id
 	rolesIn   map[brevet.AccountID][]brevet.Role
+	places    places
 }
 
 // Sandbox is the catalog of `brevetd dev`. It has neither customer ids nor
@@ -106,8 +104,12 @@ func (c *Catalog) index() {
 	}
 }
 
-// rules is what policy is compiled from.
-func (c *Catalog) rules() policy.Rules {
-	return policy.Rules{Customers: c.Customers, Accounts: c.Accounts, Roles: maps.Clone(c.rolesIn), Entitlements: c.Entitlements,
-		Holdings: c.Holdings, Guardrails: c.Guardrails, Automatic: c.Automatic}
+// Holders returns who holds the right at the customer.
+func (c *Catalog) Holders(customer brevet.CustomerID, right brevet.Right) brevet.Subjects {
+	for _, h := range c.Holdings {
+		if h.Customer == customer && h.Right == right {
+			return h.Who
+		}
+	}
+	return brevet.Subjects{}
 }

@@ -8,13 +8,13 @@ import (
 	"time"
 
 	"github.com/brevet-access/brevet"
-	"github.com/brevet-access/brevet/policy"
 )
 
 // Diff says in words what changes from old to new, one line a change; nil
 // where nothing does. A line starts with "+" where the change widens access
 // or might, with "-" where it narrows it, with "~" where it does neither. A
-// nil old holds nothing.
+// nil old holds nothing. The Cedar texts are not compared here: package policy
+// does so, in the same words.
 func Diff(old, new *Catalog) []string {
 	if old == nil {
 		old = &Catalog{}
@@ -28,7 +28,6 @@ func Diff(old, new *Catalog) []string {
 	pair(old.Accounts, new.Accounts, func(a brevet.Account) string { return string(a.ID) }, d.account)
 	pair(old.Holdings, new.Holdings, d.holdingKey, d.holding)
 	pair(old.Entitlements, new.Entitlements, func(e brevet.Entitlement) string { return e.Name }, d.entitlement)
-	pair(old.Policy.Clauses(), new.Policy.Clauses(), clauseKey, d.clause)
 	return d.lines
 }
 
@@ -169,11 +168,11 @@ func (d *differ) customerName(id brevet.CustomerID) string {
 	return string(id)
 }
 
-func (d *differ) holdingKey(h policy.Holding) string {
+func (d *differ) holdingKey(h brevet.Holding) string {
 	return d.customerName(h.Customer) + " " + string(h.Right)
 }
 
-func (d *differ) holding(o, n *policy.Holding) {
+func (d *differ) holding(o, n *brevet.Holding) {
 	var was, is []string
 	at := n
 	if o != nil {
@@ -278,7 +277,7 @@ func steps(c *Catalog, e *brevet.Entitlement) []brevet.Step {
 	out := slices.Clone(e.Approval.Steps)
 	for i := range out {
 		if out[i].By.Empty() {
-			out[i].By = c.Policy.Holders(e.Customer, brevet.RightDecide)
+			out[i].By = c.Holders(e.Customer, brevet.RightDecide)
 		}
 	}
 	return out
@@ -348,33 +347,3 @@ func setOf(l []string) map[string]bool {
 	}
 	return m
 }
-
-// clauseKey knows a Cedar policy by its @id, or by its text if it has none.
-func clauseKey(c policy.Clause) string {
-	if c.ID == "" {
-		return c.Where + "\x00" + c.Text
-	}
-	return c.Where + " " + c.ID
-}
-
-// clause compares Cedar policies. What a changed condition means is for
-// people to judge, so it counts as wider.
-func (d *differ) clause(o, n *policy.Clause) {
-	switch {
-	case o == nil:
-		d.either(!n.Forbids, "%s: new: %s", clauseName(n), oneLine(n.Text))
-	case n == nil:
-		d.either(o.Forbids, "%s: gone: %s", clauseName(o), oneLine(o.Text))
-	case o.Text != n.Text:
-		d.wider("%s: changed: %s -> %s", clauseName(n), oneLine(o.Text), oneLine(n.Text))
-	}
-}
-
-func clauseName(c *policy.Clause) string {
-	if c.ID == "" {
-		return c.Where
-	}
-	return c.Where + " " + c.ID
-}
-
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

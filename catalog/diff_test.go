@@ -61,12 +61,6 @@ func TestDiff(t *testing.T) {
 		{"approver", "{by: [group:leads], quorum", "{by: [group:leads, lead], quorum",
 			[]string{"+ entitlement buckets: approval: 2 of group leads, then group leads -> 2 of lead, group leads, then group leads"},
 			[]string{"- entitlement buckets: approval: 2 of lead, group leads, then group leads -> 2 of group leads, then group leads"}},
-		{"guardrail", "guardrails: |\n", "guardrails: |\n  @id(\"all\") forbid (principal, action, resource);\n",
-			[]string{`- guardrails all: new: @id("all") forbid ( principal, action, resource );`}, []string{`+ guardrails all: gone: @id("all") forbid ( principal, action, resource );`}},
-		{"guardrail's condition", "hour < 6", "hour < 7", []string{
-			`+ guardrails nights: changed: @id("nights") @reason("nobody is there") forbid ( principal, action, resource in Account::"acme-prod" ) when { context.hour < 6 }; -> @id("nights") @reason("nobody is there") forbid ( principal, action, resource in Account::"acme-prod" ) when { context.hour < 7 };`}, nil},
-		{"automatic", "automatic: |\n", "automatic: |\n  permit (principal, action, resource);\n",
-			[]string{"+ automatic: new: permit ( principal, action, resource );"}, []string{"- automatic: gone: permit ( principal, action, resource );"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			old, new := parse(t, sound), parse(t, strings.Replace(sound, tt.old, tt.new, 1))
@@ -97,10 +91,7 @@ func TestDiffFromNothing(t *testing.T) {
 		"+ entitlement look: new, for lead, group engineers: ReadOnly in acme-staging, acme-prod, up to 8h, approved by policy",
 		"+ entitlement buckets: new, for group engineers: Buckets, ReadOnly in acme-prod, up to 4h, approved by 2 of group leads, then group leads",
 	}
-	if d := cmp.Diff(want, lines[:len(want)]); d != "" {
+	if d := cmp.Diff(want, lines); d != "" {
 		t.Error(d)
-	}
-	if n := len(lines) - len(want); n != 2 {
-		t.Errorf("%d lines about Cedar, want 2", n)
 	}
 }

@@ -4,18 +4,15 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/brevet-access/brevet"
-	"github.com/brevet-access/brevet/policy"
 )
 
 // Parse reads a catalog. Name is how errors call the text, usually the file's
 // path. The error is of kind [brevet.Invalid]; its message has one line for
-// everything that is wrong, as FILE:LINE: path.to.field: message.
+// everything that is wrong, as FILE:LINE: path.to.field: message. Cedar is not
+// compiled here: who does so tells what is wrong with it by [Catalog.Blame].
 func Parse(name string, text []byte) (*Catalog, error) { return parse(name, text, false) }
 
 // ParseIncomplete is Parse, but customers may lack ids and accounts
@@ -36,11 +33,7 @@ func parse(name string, text []byte, incomplete bool) (*Catalog, error) {
 	}
 	c := p.catalog(text)
 	c.index()
-	var err error
-	if c.Policy, err = policy.Compile(c.rules()); err != nil {
-		p.blame(err)
-		return nil, p.err()
-	}
+	c.places = p.places()
 	return c, nil
 }
 
@@ -117,7 +110,7 @@ func (p *parser) catalog(text []byte) *Catalog {
 		}
 		for _, right := range brevet.AllRights {
 			if who := k.rights[right]; !who.Empty() {
-				c.Holdings = append(c.Holdings, policy.Holding{Customer: k.ID, Right: right, Who: who.Subjects})
+				c.Holdings = append(c.Holdings, brevet.Holding{Customer: k.ID, Right: right, Who: who.Subjects})
 			}
 		}
 	}
@@ -158,44 +151,6 @@ func (a *account) has(name brevet.RoleName) bool {
 		}
 	}
 	return false
-}
-
-// blame turns what policy found wrong into problems with a line.
-func (p *parser) blame(err error) {
-	var found policy.Problems
-	if !errors.As(err, &found) {
-		p.errorf(p.top, "%s", err)
-		return
-	}
-	for _, one := range found {
-		switch one.Where {
-		case "guardrails":
-			p.guardrails.blame(p, one)
-		case "automatic":
-			p.automatic.blame(p, one)
-		default:
-			p.errorf(p.entitlementAt(one.Where), "%s", one.Message)
-		}
-	}
-}
-
-// blame finds the line of a Cedar problem. In a block scalar (|) the text
-// starts on the line after the mark.
-func (t cedarText) blame(p *parser, one policy.Problem) {
-	at := value{&yaml.Node{Line: t.at.Line}, t.at.path}
-	if t.at.Style&yaml.LiteralStyle != 0 {
-		at.Line += one.Line
-	}
-	p.errorf(at, "%s (line %d, column %d of the text)", one.Message, one.Line, one.Column)
-}
-
-func (p *parser) entitlementAt(name string) value {
-	for _, e := range p.entitlements {
-		if e.Name == name {
-			return e.at
-		}
-	}
-	return p.top
 }
 
 // firstContract is the version of the stack that an account has deployed when

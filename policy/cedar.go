@@ -216,28 +216,3 @@ func personOf(q *Query, want attrs) types.Entity {
 	}
 	return e
 }
-
-// Clause is one Cedar policy of a Set, for showing and comparing.
-type Clause struct {
-	Where   string // "guardrails" or "automatic"
-	ID      string // its @id; "" if it has none
-	Text    string // as Cedar writes it: without comments, in one way
-	Forbids bool
-}
-
-// Clauses returns every Cedar policy in the order of the text, guardrails
-// first.
-func (s *Set) Clauses() []Clause {
-	if s == nil {
-		return nil
-	}
-	return s.clauses
-}
-
-func clausesOf(where string, l cedarList) []Clause {
-	var out []Clause
-	for _, r := range l {
-		out = append(out, Clause{Where: where, ID: string(r.Annotations()["id"]), Text: string(r.MarshalCedar()), Forbids: r.Effect() == cedar.Forbid})
-	}
-	return out
-}

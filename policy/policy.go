@@ -22,17 +22,10 @@ type Rules struct {
 	Accounts     []brevet.Account
 	Roles        map[brevet.AccountID][]brevet.Role
 	Entitlements []brevet.Entitlement // a GroupsWithin of 0 means the default, an empty Step.By the holders of decide
-	Holdings     []Holding
+	Holdings     []brevet.Holding
 	GroupsWithin time.Duration // for rights; 0: PrivilegedWithin
 	Guardrails   string        // Cedar, forbid only
 	Automatic    string        // Cedar, permit only
-}
-
-// Holding says who holds a right at a customer.
-type Holding struct {
-	Customer brevet.CustomerID
-	Right    brevet.Right
-	Who      brevet.Subjects
 }
 
 // Query is one question: may this person ask for this role?

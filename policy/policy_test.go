@@ -32,7 +32,7 @@ func rules(more ...brevet.Entitlement) policy.Rules {
 			{ID: prod, Name: "acme-prod", Customer: acme, Env: "prod", Region: "eu-west-1"},
 		},
 		Roles: map[brevet.AccountID][]brevet.Role{staging: roles, prod: append(slices.Clip(roles), brevet.Role{Name: "Audit", Max: time.Hour, MFA: brevet.Rung8h})},
-		Holdings: []policy.Holding{
+		Holdings: []brevet.Holding{
 			{Customer: acme, Right: brevet.RightDecide, Who: groups("leads")},
 			{Customer: acme, Right: brevet.RightAudit, Who: groups("security")},
 			{Customer: acme, Right: brevet.RightAudit, Who: people("lead")},

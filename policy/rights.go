@@ -32,7 +32,7 @@ func (r *rights) know(who brevet.Subjects) {
 	}
 }
 
-func (s *Set) hold(holdings []Holding) {
+func (s *Set) hold(holdings []brevet.Holding) {
 	for _, h := range holdings {
 		r := s.rightsAt(h.Customer)
 		r.holders[h.Right] = union(r.holders[h.Right], h.Who)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/broker"
 	"github.com/brevet-access/brevet/catalog"
 )
 
@@ -33,7 +34,11 @@ func openCatalog(c Config) error {
 	} else if was, _ := os.ReadFile(mark); err == nil && string(was) == from {
 		return nil
 	}
-	if _, err := catalog.ParseIncomplete(c.Catalog, source); err != nil {
+	incomplete, err := catalog.ParseIncomplete(c.Catalog, source)
+	if err != nil {
+		return err
+	}
+	if _, err := broker.Compile(incomplete); err != nil {
 		return err
 	}
 	text, _, err := catalog.Complete(source, rand.Reader, c.Now())

@@ -113,7 +113,7 @@ func readCatalog(cfg Config) ([]byte, *catalog.Catalog, error) {
 	if err != nil {
 		return nil, nil, brevet.Errorf(brevet.Invalid, "catalog: %s", err)
 	}
-	c, err := catalog.Parse(cfg.Catalog, text)
+	c, _, err := broker.ReadCatalog(cfg.Catalog, text)
 	return text, c, err
 }
 

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/brevet-access/brevet"
-	"github.com/brevet-access/brevet/catalog"
+	"github.com/brevet-access/brevet/broker"
 )
 
 func checkCommand() *cobra.Command {
@@ -20,7 +20,7 @@ func checkCommand() *cobra.Command {
 			if err != nil {
 				return brevet.Errorf(brevet.Invalid, "catalog: %s", err)
 			}
-			c, err := catalog.Parse(args[0], text)
+			c, _, err := broker.ReadCatalog(args[0], text)
 			if err != nil {
 				return err
 			}
