@@ -31,15 +31,16 @@ const (
 	ImplicitDeny Decision = "ImplicitDeny"
 )
 
-// Result is a decision and what decided. Of an implicit deny Policy names the
-// policy that was needed and did not allow; Statement and Condition, where
-// they are not empty, the statement that came closest and the condition that
-// kept it from allowing.
+// Result is a decision and what decided: the statement, and the conditions
+// under which it allows or denies. Of an implicit deny Policy names the policy
+// that was needed and did not allow; Statement and Condition, where they are
+// not empty, the statement that came closest and the condition that kept it
+// from allowing.
 type Result struct {
 	Decision  Decision
 	Policy    string // "identity[0]", "resource", "boundary", "session[0]", "scp[0][1]"; an implicit deny may leave the index out
 	Statement string // its Sid, or "Statement[1]"
-	Condition string // "StringEquals aws:RequestTag/brevet-mfa"
+	Condition string // "StringEquals aws:RequestTag/brevet-mfa"; several with commas between
 	Why       string // one sentence for people, without a full stop
 }
 

@@ -276,7 +276,7 @@ func TestWhy(t *testing.T) {
 		t.Error(got)
 	}
 	in.Request.Context = iam.Context{"aws:PrincipalTag/team": {"red"}}
-	if got := iam.Evaluate(in); got.Why != "statement Mine of identity[0] allows s3:GetObject" || got.Statement != "Mine" {
+	if got := iam.Evaluate(in); got.Why != "statement Mine of identity[0] allows s3:GetObject" || got.Statement != "Mine" || got.Condition != "StringEquals aws:PrincipalTag/team" {
 		t.Errorf("%+v", got)
 	}
 	in.Session = []*iam.Policy{policy(t, allowAll, denyAll)}

@@ -22,7 +22,7 @@ type Caller struct {
 	Kind      Kind
 	ARN       string // arn:aws:sts::111122223333:assumed-role/NAME/SESSION, …:user/NAME, …:root
 	Account   string // twelve digits; may be left out where ARN has them
-	Role      string // ARN of the session's role; needed only where the role has a path
+	Role      string // ARN of whom the session is of: its role, needed only where that has a path, or the user who asked for a federated one
 	Federated string // what vouches: the ARN of the identity provider, or its name
 	Service   string // such as events.amazonaws.com
 }

@@ -106,15 +106,25 @@ func (e *evaluation) means(s *Statement, allow, ofResource bool) grant {
 
 func anyAction(patterns []string, action string) bool {
 	for _, p := range patterns {
-		// most patterns differ in the first letter
-		if p != "" && p[0] != '*' && p[0] != '?' && action != "" && lower(p[0]) != lower(action[0]) {
-			continue
-		}
-		if (pattern{text: p}).match(action, true) {
+		if !apart(p, action) && (pattern{text: p}).match(action, true) {
 			return true
 		}
 	}
 	return false
+}
+
+// apart reports that a pattern and an action differ in front of the first
+// wildcard, which most do at once.
+func apart(p, action string) bool {
+	for i := range len(p) {
+		switch c := p[i]; {
+		case c == '*' || c == '?':
+			return false
+		case i >= len(action) || c != action[i] && lower(c) != lower(action[i]):
+			return true
+		}
+	}
+	return len(p) != len(action)
 }
 
 // anyResource reports whether one of the patterns covers the resource. One
@@ -157,8 +167,21 @@ func (f found) result(d Decision, in *Input) Result {
 	if d == ExplicitDeny {
 		verb = " denies "
 	}
-	return Result{Decision: d, Policy: f.name(), Statement: f.sid(),
+	return Result{Decision: d, Policy: f.name(), Statement: f.sid(), Condition: f.statement.under(),
 		Why: "statement " + f.sid() + " of " + f.name() + verb + in.Request.Action}
+}
+
+// under lists the conditions that a statement applies under, all of which
+// hold where it has decided.
+func (s *Statement) under() string {
+	if len(s.Conditions) == 0 {
+		return ""
+	}
+	names := make([]string, len(s.Conditions))
+	for i, c := range s.Conditions {
+		names[i] = c.Operator + " " + c.Key
+	}
+	return strings.Join(names, ", ")
 }
 
 // missing is an implicit deny for want of an Allow in the policies that o
