@@ -33,8 +33,13 @@ const (
 	SessionInDoubt   EventKind = "session.in_doubt"
 	SessionEnded     EventKind = "session.ended"
 	AccessRefused    EventKind = "access.refused" // a credential, a decision or another act was refused
-	KeyRotated       EventKind = "key.rotated"
-	DetailsErased    EventKind = "details.erased"
+	StackProbed      EventKind = "stack.probed"   // what a customer's side was seen to do; Data holds each check's result
+	// CustomerOffboarded says that nobody enters the customer's accounts any
+	// more, for good; Data says how many grants and requests that ended, and
+	// until when credentials that were out before may live.
+	CustomerOffboarded EventKind = "customer.offboarded"
+	KeyRotated         EventKind = "key.rotated"
+	DetailsErased      EventKind = "details.erased"
 )
 
 // Actor is who did it: a person, a policy that approved, or the system.
