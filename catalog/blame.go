@@ -34,6 +34,7 @@ type places struct {
 	file                       string
 	top, guardrails, automatic place
 	entitlements               []place // as in the catalog, by name
+	contracts                  []place // of the accounts, as in the catalog
 }
 
 // place is a field of the text. In a block scalar (|) the value starts on the
@@ -69,6 +70,11 @@ func (p *parser) places() places {
 		at := placeOf(e.at)
 		at.name = e.Name
 		out.entitlements = append(out.entitlements, at)
+	}
+	for _, k := range p.customers {
+		for _, a := range k.accounts {
+			out.contracts = append(out.contracts, placeOf(a.contract))
+		}
 	}
 	return out
 }

@@ -10,7 +10,9 @@ import (
 // Catalog is one version of what may be asked for. It never changes; the zero
 // Catalog holds nothing.
 type Catalog struct {
-	Issuer       string // https://ISSUER-HOST, under which every customer has its own
+	Issuer       string   // https://ISSUER-HOST, under which every customer has its own
+	Broker       string   // ARN of the AWS role by which customers with entry assume-role are entered; "" if there is none
+	Egress       []string // CIDR blocks from which brevet calls the cloud; empty: not known
 	Customers    []brevet.Customer
 	Accounts     []brevet.Account     // in the order of the text
 	Roles        []brevet.Role        // likewise
@@ -24,6 +26,7 @@ type Catalog struct {
 	accounts  map[string]int // by name and by number
 	customers map[string]int // by name and by id
 	rolesIn   map[brevet.AccountID][]brevet.Role
+	entries   map[brevet.CustomerID]entry
 	places    places
 }
 

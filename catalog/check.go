@@ -23,6 +23,7 @@ func (p *parser) crossCheck() {
 		}
 	}
 	for _, k := range p.customers {
+		p.checkEntry(k)
 		for _, a := range k.accounts {
 			for _, n := range a.roles {
 				p.knownRole(n)
@@ -41,6 +42,11 @@ func (p *parser) crossCheck() {
 // unique checks that names, numbers, ids and audiences stand there once in
 // the whole installation.
 func (p *parser) unique() {
+	type claim struct {
+		of   *customer
+		line int
+	}
+	owner := map[brevet.AccountID]claim{}
 	seen := map[string]int{}
 	once := func(what, name string, at value) {
 		if name == "" {
@@ -56,11 +62,20 @@ func (p *parser) unique() {
 	for _, k := range p.customers {
 		once("customer", k.Name, k.at)
 		once("customer", string(k.ID), k.at)
+		once("external id", k.external.name, k.external.at)
 		for _, a := range k.accounts {
 			once("account", a.Name, a.name)
-			once("account", string(a.ID), a.number)
+			if first, taken := owner[a.ID]; taken && first.of != k {
+				p.errorf(a.number, "account %s is claimed by customer %s in line %d already; an account belongs to one customer", a.ID, first.of.Name, first.line)
+			} else {
+				once("account", string(a.ID), a.number)
+				owner[a.ID] = claim{k, a.number.Line}
+			}
 			once("audience", a.Audience, a.audience)
 		}
+	}
+	for _, r := range p.roles { // IAM does not tell names apart by their case
+		once("role", strings.ToLower(string(r.Name)), r.at)
 	}
 	for _, e := range p.entitlements {
 		once("entitlement", e.Name, e.at)

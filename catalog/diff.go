@@ -23,6 +23,10 @@ func Diff(old, new *Catalog) []string {
 	if old.Issuer != new.Issuer && old.Issuer != "" {
 		d.wider("issuer: %s -> %s; the stacks that are deployed trust the old one", old.Issuer, new.Issuer)
 	}
+	if old.Broker != new.Broker && d.oldKnown() {
+		d.wider("broker: %s -> %s", orNone(old.Broker), orNone(new.Broker))
+	}
+	d.egress()
 	pair(old.Roles, new.Roles, func(r brevet.Role) string { return string(r.Name) }, d.role)
 	pair(old.Customers, new.Customers, func(c brevet.Customer) string { return c.Name }, d.customer)
 	pair(old.Accounts, new.Accounts, func(a brevet.Account) string { return string(a.ID) }, d.account)
@@ -104,11 +108,50 @@ func powers(r *brevet.Role) string {
 func (d *differ) customer(o, n *brevet.Customer) {
 	switch {
 	case o == nil:
-		d.wider("customer %s: new", n.Name)
+		d.wider("customer %s: new%s", n.Name, entered(d.new.entries[n.ID]))
+		return
 	case n == nil:
 		d.tighter("customer %s: gone", o.Name)
+		return
 	case o.ID != n.ID:
 		d.wider("customer %s: id: %s -> %s", n.Name, o.ID, n.ID)
+	}
+	what := "customer " + n.Name
+	was, is := d.old.entries[o.ID], d.new.entries[n.ID]
+	if was.way != is.way {
+		d.wider("%s: entry: %s -> %s", what, was.way, is.way)
+	} else if was.externalID != is.externalID {
+		d.wider("%s: external_id: changed; the stacks that are deployed ask for the old one", what)
+	}
+	if o.Contact != n.Contact {
+		d.neutral("%s: contact: %s -> %s", what, orNone(o.Contact), orNone(n.Contact))
+	}
+	if o.LogGroup != n.LogGroup {
+		d.neutral("%s: log_group: %s -> %s", what, o.LogGroup, n.LogGroup)
+	}
+}
+
+// entered says how a new customer is entered, where that is not the default.
+func entered(e entry) string {
+	if e.way == AssumeRole {
+		return ", entered by " + AssumeRole
+	}
+	return ""
+}
+
+// oldKnown reports whether there is something to compare with.
+func (d *differ) oldKnown() bool { return d.old.Issuer != "" }
+
+// egress compares the addresses that may call: none stands for all.
+func (d *differ) egress() {
+	switch {
+	case !d.oldKnown() || len(d.old.Egress)+len(d.new.Egress) == 0:
+	case len(d.old.Egress) == 0:
+		d.tighter("egress: any -> %s", strings.Join(d.new.Egress, ", "))
+	case len(d.new.Egress) == 0:
+		d.wider("egress: %s -> any", strings.Join(d.old.Egress, ", "))
+	default:
+		d.set("egress", d.old.Egress, d.new.Egress)
 	}
 }
 

@@ -2,8 +2,7 @@
 // roles, entitlements and rights of an installation.
 //
 // People edit one YAML file; docs/catalog.md shows one and explains every key.
-// [Parse] turns a version of it into a [Catalog], compiled policy included,
-// or says all that is wrong with it at once, each with file, line and field.
+// [Parse] turns a version of it into a [Catalog], or says all that is wrong with it at once, each with file, line and field.
 // It is strict, because a catalog that is read otherwise than it looks gives
 // access to the wrong people: unknown and repeated keys, wrong types, anchors,
 // aliases, tags, control and bidi characters are all refused, and what is well
@@ -11,9 +10,10 @@
 // approve this?).
 //
 // Some of the text is not thought up by people: the ids of customers, and the
-// audiences of accounts, which customers' stacks trust for years. [Complete]
-// and [AddAccount] write those into the file where they belong and leave every
-// other byte alone. [Diff] says in words what a new version changes, and which
+// audiences of accounts, which customers' stacks trust for years. [Complete],
+// [AddCustomer] and [AddAccount] write those into the file where they belong
+// and leave every other byte alone; [RemoveAccount] takes out what nothing else
+// names. [Diff] says in words what a new version changes, and which
 // of the changes widen access.
 //
 // # Decisions

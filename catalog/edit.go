@@ -16,7 +16,8 @@ import (
 )
 
 // Complete writes what people do not think up: the id of every customer that
-// has none, and the audience of every account that has none. Everything else
+// has none, the external id of every one with entry assume-role that has none,
+// and the audience of every account that has none. Everything else
 // stays as it is, comments, order and quoting included; a second call changes
 // nothing. The text must pass [ParseIncomplete]; a text that it cannot edit
 // without changing more is refused with kind [brevet.Invalid].
@@ -32,6 +33,9 @@ func Complete(text []byte, random io.Reader, now time.Time) (out []byte, changed
 				return nil, false, err
 			}
 			e.add(k, []string{"name"}, "id: "+id)
+		}
+		if err := e.completeEntry(k, random); err != nil {
+			return nil, false, err
 		}
 		for _, a := range items(k, "accounts") {
 			if _, ok := lookup(a, "audience"); ok {
@@ -52,11 +56,24 @@ func Complete(text []byte, random io.Reader, now time.Time) (out []byte, changed
 	return out, err == nil, err
 }
 
+// completeEntry writes a customer's external id, if it needs one.
+func (e *editor) completeEntry(k value, random io.Reader) error {
+	way, _ := lookup(k, "entry")
+	if _, ok := lookup(k, "external_id"); ok || way == nil || way.Value != AssumeRole {
+		return nil
+	}
+	id, err := newExternalID(random)
+	if err == nil {
+		e.add(k, []string{"entry", "name"}, "external_id: "+scalar(id))
+	}
+	return err
+}
+
 // AddAccount adds an account to the customer that is called so by name or id,
 // with a fresh audience, at the end of its accounts (at the beginning where
 // these are written as [...]). The rest stays as it is. The errors are of kind
 // [brevet.NotFound] for the customer, [brevet.Conflict] for an account that is
-// there, and [brevet.Invalid].
+// there, whose customer it names, and [brevet.Invalid].
 func AddAccount(text []byte, customer, name, number, env, region string, random io.Reader, now time.Time) ([]byte, error) {
 	c, err := ParseIncomplete("catalog", text)
 	if err != nil {
@@ -64,11 +81,12 @@ func AddAccount(text []byte, customer, name, number, env, region string, random 
 	}
 	known, ok := c.Customer(customer)
 	if !ok {
-		return nil, brevet.Errorf(brevet.NotFound, "the catalog has no customer %s", quote(customer))
+		return nil, noCustomer(c, customer)
 	}
 	for _, s := range []string{name, number} {
 		if a, ok := c.Account(s); ok {
-			return nil, brevet.Errorf(brevet.Conflict, "account %s %s is in the catalog already", a.Name, a.ID)
+			owner, _ := c.CustomerByID(a.Customer)
+			return nil, brevet.Errorf(brevet.Conflict, "account %s %s is in the catalog already; it belongs to customer %s", a.Name, a.ID, owner.Name)
 		}
 	}
 	if err := checkAccount(name, number, env, region); err != nil {
@@ -88,6 +106,19 @@ func AddAccount(text []byte, customer, name, number, env, region string, random 
 		}
 	}
 	return e.apply()
+}
+
+// noCustomer names the customers that there are.
+func noCustomer(c *Catalog, name string) error {
+	var known []string
+	for _, k := range c.Customers[:min(len(c.Customers), 10)] {
+		known = append(known, k.Name)
+	}
+	err := brevet.Errorf(brevet.NotFound, "the catalog has no customer %s", quote(name))
+	if known == nil {
+		return err.WithHint("brevet customer add writes one")
+	}
+	return err.WithHint("it has %s; brevet customer add writes another", strings.Join(known, ", "))
 }
 
 // checkAccount checks what the new account is called, in the words of the
@@ -116,8 +147,10 @@ func flowAccount(name, number, env, region, audience string) string {
 // scalar writes a name so that YAML reads it back as text: 007 and true need
 // quotes.
 func scalar(s string) string {
-	var n yaml.Node
-	if yaml.Unmarshal([]byte(s), &n) == nil && len(n.Content) == 1 && n.Content[0].Tag == "!!str" && n.Content[0].Value == s {
+	var n, list yaml.Node
+	plain := func(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!str" && n.Value == s }
+	if yaml.Unmarshal([]byte(s), &n) == nil && len(n.Content) == 1 && plain(n.Content[0]) &&
+		yaml.Unmarshal([]byte("["+s+"]"), &list) == nil && len(list.Content[0].Content) == 1 && plain(list.Content[0].Content[0]) {
 		return s
 	}
 	return fmt.Sprintf("%q", s)
@@ -303,10 +336,14 @@ func (e *editor) apply() ([]byte, error) {
 		err = e.onlyAdded(out.Bytes())
 	}
 	if err != nil {
-		return nil, brevet.Errorf(brevet.Invalid, "this catalog is written in a way that cannot be edited without rewriting it").
-			WithHint("write customers and accounts as in docs/catalog.md, one field a line").WithCause(err)
+		return nil, errEdit(err)
 	}
 	return out.Bytes(), nil
+}
+
+func errEdit(cause error) error {
+	return brevet.Errorf(brevet.Invalid, "this catalog is written in a way that cannot be edited without rewriting it").
+		WithHint("write customers and accounts as in docs/catalog.md, one field a line").WithCause(cause)
 }
 
 // onlyAdded checks that the edited text holds all that was there, in the same

@@ -56,7 +56,23 @@ func TestEdit(t *testing.T) {
 				t.Fatal(err)
 			}
 			checkEdit(t, out, more)
-			golden(t, strings.TrimSuffix(file, ".yaml")+".golden", string(out)+"======== and two accounts\n"+string(more))
+			customer, err := catalog.AddCustomer(more, catalog.NewCustomer{Name: "true", Prefix: "a,b-", Entry: catalog.OIDC, Contact: "security@example.com", LogGroup: "#x",
+				Rights: map[brevet.Right][]string{brevet.RightRevoke: {"lead", "group:the owners, of it"}, brevet.RightView: {"group:true"}}}, random, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkEdit(t, more, customer)
+			if k, ok := parse(t, string(customer)).Customer("true"); !ok || k.Contact != "security@example.com" || k.LogGroup != "#x" {
+				t.Errorf("%+v", k)
+			}
+			less := customer
+			for _, account := range []string{"acme-new", "987654321098"} {
+				if less, _, err = catalog.RemoveAccount(less, "acme", account); err != nil {
+					t.Fatal(err)
+				}
+			}
+			golden(t, strings.TrimSuffix(file, ".yaml")+".golden", string(out)+"======== and two accounts\n"+string(more)+
+				"======== and a customer, without the accounts\n"+string(less))
 		})
 	}
 }
@@ -172,6 +188,12 @@ func FuzzEdit(f *testing.F) {
 			return
 		}
 		if more, err := catalog.AddAccount(out, c.Customers[0].Name, "fuzz-new", "012345678901", "prod", "eu-west-1", &counter{}, now); err == nil {
+			checkEdit(t, out, more)
+			if less, _, err := catalog.RemoveAccount(more, "", "fuzz-new"); err == nil {
+				checkEdit(t, less, more)
+			}
+		}
+		if more, err := catalog.AddCustomer(out, catalog.NewCustomer{Name: "fuzz-new", Contact: "a@b.example"}, &counter{}, now); err == nil {
 			checkEdit(t, out, more)
 		}
 	})

@@ -35,6 +35,13 @@ func newAudience(number string, random io.Reader) (string, error) {
 	return "brevet:" + number + ":" + string(out[:]), nil
 }
 
+// newExternalID makes a customer's external id: 130 random bits.
+func newExternalID(random io.Reader) (string, error) {
+	var out [26]byte
+	err := letters(out[:], "abcdefghijklmnopqrstuvwxyz234567", random)
+	return string(out[:]), err
+}
+
 // letters fills out with characters of an alphabet of 32.
 func letters(out []byte, alphabet string, random io.Reader) error {
 	if _, err := io.ReadFull(random, out); err != nil {

@@ -22,6 +22,10 @@ func ParseIncomplete(name string, text []byte) (*Catalog, error) { return parse(
 
 func parse(name string, text []byte, incomplete bool) (*Catalog, error) {
 	p := &parser{reader: reader{file: name}, incomplete: incomplete}
+	return p.parse(text)
+}
+
+func (p *parser) parse(text []byte) (*Catalog, error) {
 	root, ok := p.document(text)
 	if !ok {
 		return nil, p.err()
@@ -43,6 +47,8 @@ type parser struct {
 	incomplete   bool
 	top          value
 	issuer       string
+	broker       named
+	egress       []string
 	customers    []*customer
 	roles        []*role
 	entitlements []*entitlement
@@ -54,6 +60,8 @@ type customer struct {
 	brevet.Customer
 	at       value
 	prefix   string
+	entry    named // how its accounts are entered
+	external named // its external id
 	accounts []*account
 	rights   map[brevet.Right]subjects
 }
@@ -61,7 +69,7 @@ type customer struct {
 type account struct {
 	brevet.Account
 	at, number, audience value
-	name                 value
+	name, contract       value
 	roles                []named // nil: all
 }
 
@@ -86,6 +94,8 @@ func (p *parser) root(v value) {
 	p.top = v
 	p.mapping(v, fields{
 		"issuer":       func(v value) { p.issuer = p.issuerURL(v) },
+		"broker":       func(v value) { p.broker = named{p.brokerRole(v), v} },
+		"egress":       func(v value) { p.egress = p.addresses(v) },
 		"roles":        p.readRoles,
 		"customers":    func(v value) { p.list(v, p.readCustomer) },
 		"entitlements": func(v value) { p.list(v, p.readEntitlement) },
@@ -97,13 +107,15 @@ func (p *parser) root(v value) {
 // catalog puts together what was read without a problem.
 func (p *parser) catalog(text []byte) *Catalog {
 	sum := sha256.Sum256(text)
-	c := &Catalog{Issuer: p.issuer, Guardrails: p.guardrails.text, Automatic: p.automatic.text,
-		Text: append([]byte(nil), text...), Digest: hex.EncodeToString(sum[:]), rolesIn: map[brevet.AccountID][]brevet.Role{}}
+	c := &Catalog{Issuer: p.issuer, Broker: p.broker.name, Egress: p.egress, Guardrails: p.guardrails.text, Automatic: p.automatic.text,
+		Text: append([]byte(nil), text...), Digest: hex.EncodeToString(sum[:]), rolesIn: map[brevet.AccountID][]brevet.Role{},
+		entries: map[brevet.CustomerID]entry{}}
 	for _, r := range p.roles {
 		c.Roles = append(c.Roles, r.Role)
 	}
 	for _, k := range p.customers {
 		c.Customers = append(c.Customers, k.Customer)
+		c.entries[k.ID] = entry{k.entry.name, k.external.name}
 		for _, a := range k.accounts {
 			c.Accounts = append(c.Accounts, p.account(k, a))
 			c.rolesIn[a.ID] = p.rolesOf(a, c.Roles)
@@ -125,6 +137,9 @@ func (p *parser) account(k *customer, a *account) brevet.Account {
 	out.Customer, out.Prefix = k.ID, k.prefix
 	out.Contract = cmp.Or(out.Contract, firstContract)
 	out.Issuer = p.issuer + "/c/" + string(k.ID)
+	if k.entry.name == AssumeRole {
+		out.Broker, out.ExternalID = p.broker.name, k.external.name
+	}
 	return out
 }
 

@@ -36,6 +36,20 @@ func TestParse(t *testing.T) {
 	c := parse(t, sound)
 	account := brevet.Account{ID: "111122223333", Name: "acme-staging", Customer: "cu_01jd0000000000000000000000", Env: "staging", Region: "eu-west-1",
 		Audience: "brevet:111122223333:abcdefghijklmnopqrstuvwxyz", Contract: 1, Prefix: "brevet-", Issuer: "https://issuer.brevet.invalid/c/cu_01jd0000000000000000000000"}
+	if got, ok := c.Account("birch-prod"); !ok || got.Broker != "arn:aws:iam::999999999999:role/brevet-broker" || got.ExternalID != "mnopqrstuvwxyz234567abcdef" {
+		t.Errorf("entered by assume-role: %+v", got)
+	}
+	wantCustomers := []brevet.Customer{{ID: account.Customer, Name: "acme", LogGroup: "brevet-access"},
+		{ID: "cu_01jd0000000000000000000009", Name: "birch", Contact: "security@birch.example", LogGroup: "continuous.engineering-access"}}
+	if d := cmp.Diff(wantCustomers, c.Customers); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]string{"203.0.113.7/32", "2001:db8::/64"}, c.Egress); d != "" {
+		t.Error(d)
+	}
+	if c.Entry(account.Customer) != catalog.OIDC || c.Entry("cu_01jd0000000000000000000009") != catalog.AssumeRole || c.Entry("cu_01jd0000000000000000000001") != "" {
+		t.Error("ways in")
+	}
 	if got, ok := c.Account("acme-staging"); !ok || got != account {
 		t.Errorf("by name: %+v", got)
 	}

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"net/url"
 	"slices"
@@ -57,6 +58,8 @@ func (p *parser) readRoles(v value) {
 	p.each(v, func(name string, k, v value) {
 		if !brevet.ValidRole(name) {
 			p.errorf(k, "%s cannot name a role: a letter and up to 39 letters, digits, _ and -", quote(name))
+		} else if slices.Contains(reserved, strings.ToLower(name)) {
+			p.errorf(k, "%s cannot name a role: the stack has a role of its own that is called so", name)
 		}
 		r := &role{Role: brevet.Role{Name: brevet.RoleName(name)}, at: k}
 		p.mapping(v, fields{
@@ -112,7 +115,7 @@ func (p *parser) inline(v value) json.RawMessage {
 }
 
 func (p *parser) readCustomer(v value) {
-	k := &customer{at: v, prefix: "brevet-", rights: map[brevet.Right]subjects{}}
+	k := &customer{at: v, prefix: "brevet-", entry: named{OIDC, v}, rights: map[brevet.Right]subjects{}}
 	need := []string{"name", "id"}
 	if p.incomplete {
 		need = need[:1]
@@ -126,14 +129,34 @@ func (p *parser) readCustomer(v value) {
 		"prefix": func(v value) {
 			k.prefix = p.matching(v, iamPrefix().MatchString, "the beginning of an IAM role's name, at most 24 characters")
 		},
+		"contact": func(v value) {
+			k.Contact = p.matching(v, func(s string) bool { return len(s) <= 254 && mailbox().MatchString(s) }, "an e-mail address")
+		},
+		"log_group": func(v value) {
+			k.LogGroup = p.matching(v, validLogGroup, "the name of a log group: 1 to 512 of A-Z a-z 0-9 . - _ / #, not starting with aws/")
+		},
+		"entry": func(v value) {
+			k.entry = named{p.matching(v, func(s string) bool { return s == OIDC || s == AssumeRole }, "a way into accounts: oidc or assume-role"), v}
+		},
+		"external_id": func(v value) {
+			k.external = named{p.matching(v, externalID().MatchString, "26 characters of a-z 2-7; leave it out and brevetd dev or brevet customer add makes one"), v}
+		},
 		"accounts": func(v value) { p.list(v, func(v value) { k.accounts = append(k.accounts, p.readAccount(v)) }) },
 		"rights":   func(v value) { p.readRights(k, v) },
 	}, need...)
+	k.LogGroup = cmp.Or(k.LogGroup, k.prefix+"access")
 	if k.ID == "" {
 		k.ID = brevet.CustomerID("incomplete-" + k.Name)
 	}
 	p.customers = append(p.customers, k)
 }
+
+// reserved are the names, in small letters, of roles that the stack makes for
+// itself beside those of the catalog.
+var reserved = []string{"errand", "forward", "revoke", "revoker"}
+
+// validLogGroup: AWS keeps aws/ for itself.
+func validLogGroup(s string) bool { return logGroup().MatchString(s) && !strings.HasPrefix(s, "aws/") }
 
 func validCustomerName(s string) bool { return brevet.ValidName(s) && !strings.HasPrefix(s, "cu_") }
 
@@ -150,7 +173,7 @@ func (p *parser) customerID(v value) brevet.CustomerID {
 }
 
 func (p *parser) readAccount(v value) *account {
-	a := &account{at: v, name: v, number: v, audience: v}
+	a := &account{at: v, name: v, number: v, audience: v, contract: v}
 	need := []string{"name", "number", "region", "audience"}
 	if p.incomplete {
 		need = need[:3]
@@ -170,7 +193,7 @@ func (p *parser) readAccount(v value) *account {
 			a.Audience = p.text(v)
 			a.audience = v
 		},
-		"contract": func(v value) { a.Contract = p.integer(v, 1) },
+		"contract": func(v value) { a.Contract, a.contract = p.integer(v, 1), v },
 		"roles":    func(v value) { a.roles = p.names(v) },
 	}, need...)
 	if a.Audience != "" && a.ID != "" && (!audience().MatchString(a.Audience) || !strings.HasPrefix(a.Audience, "brevet:"+string(a.ID)+":")) {
