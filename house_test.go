@@ -25,7 +25,7 @@ const module = "github.com/brevet-access/brevet"
 var floors = [][]string{
 	{".", "iam"},
 	{"policy", "audit", "signer", "api", "notify", "oncall", "activity", "keychain", "idp/oidc", "idp/saml", "idp/scim", "idp/spiffe"},
-	{"catalog", "store", "store/pgtest", "client", "inventory", "leastpriv", "cloud/aws", "cloud/gcp", "cloud/azure"},
+	{"catalog", "store", "store/pgtest", "client", "handout", "inventory", "leastpriv", "cloud/aws", "cloud/gcp", "cloud/azure"},
 	{"broker", "stack"},
 	{"server", "web", "portal"},
 	{"service"},
@@ -60,14 +60,15 @@ var owners = map[string][]string{
 	"github.com/riverqueue":            {"store"},
 	"github.com/rogpeppe/go-internal":  {"keychain", "cmd/brevet"},
 	"github.com/spf13/cobra":           {"cmd/brevet", "cmd/brevetd"},
-	"github.com/zalando/go-keyring":    {"keychain"},
-	"go.yaml.in/yaml":                  {"catalog", "service"},
+	"github.com/zalando/go-keyring":    {"cmd/brevet"},
+	"go.yaml.in/yaml":                  {"catalog", "service", "stack"},
 	"golang.org/x/oauth2":              {"idp/oidc"},
 	"modernc.org/sqlite":               {"store", "bench"},
 }
 
 // notInClient is what cmd/brevet must not even link: it runs at every aws
-// call, and Go runs the init of every linked package.
+// call, and unless the cache has the answer Go runs the init of every linked
+// package.
 var notInClient = []string{"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go", "database/sql", "modernc.org/sqlite",
 	"github.com/jackc/pgx", "github.com/pressly/goose", "github.com/riverqueue", "github.com/danielgtaylor/huma", "github.com/prometheus", "github.com/cedar-policy/cedar-go"}
 

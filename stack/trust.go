@@ -2,7 +2,6 @@ package stack
 
 import (
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -89,9 +88,9 @@ func (n names) byBroker(s *iam.Statement) {
 func issuerName(account brevet.Account) string { return strings.TrimPrefix(account.Issuer, scheme) }
 
 var (
-	random = regexp.MustCompile(`^[a-z2-7]{26}$`)
-	issuer = regexp.MustCompile(`^https://[a-z0-9.-]+(/[A-Za-z0-9._~-]+)*$`)
-	broker = regexp.MustCompile(`^arn:(aws[a-z-]*):iam::([0-9]{12}):role/[A-Za-z0-9+=,.@_/-]{1,256}$`)
+	random = lazy{expr: `^[a-z2-7]{26}$`}
+	issuer = lazy{expr: `^https://[a-z0-9.-]+(/[A-Za-z0-9._~-]+)*$`}
+	broker = lazy{expr: `^arn:(aws[a-z-]*):iam::([0-9]{12}):role/[A-Za-z0-9+=,.@_/-]{1,256}$`}
 )
 
 // check finds what would make a trust policy say something else than it
@@ -117,7 +116,7 @@ func check(account brevet.Account, role brevet.Role) error {
 func checkIssuer(account brevet.Account) error {
 	given, ok := strings.CutPrefix(account.Audience, "brevet:"+string(account.ID)+":")
 	switch {
-	case !ok || !random.MatchString(given):
+	case !ok || !random.regexp().MatchString(given):
 		return brevet.Errorf(brevet.Invalid, "the audience of account %s is not brevet:%s: and 26 characters of a-z and 2-7", account.ID, account.ID)
 	case !validIssuer(account.Issuer):
 		return brevet.Errorf(brevet.Invalid, "the issuer of account %s is not what AWS registers: https, a host without port, a path, at most 255 characters", account.ID)
@@ -127,7 +126,7 @@ func checkIssuer(account brevet.Account) error {
 
 // checkBroker is check for an account that is entered by AssumeRole.
 func checkBroker(account brevet.Account) error {
-	arn := broker.FindStringSubmatch(account.Broker)
+	arn := broker.regexp().FindStringSubmatch(account.Broker)
 	switch {
 	case arn == nil:
 		return brevet.Errorf(brevet.Invalid, "broker: %q is not the ARN of an AWS role", brevet.Printable(account.Broker)).
@@ -135,7 +134,7 @@ func checkBroker(account brevet.Account) error {
 	case arn[1] != account.Partition():
 		return brevet.Errorf(brevet.Invalid, "broker: %s lies in another partition than account %s (%s), so it cannot enter it", account.Broker, account.ID, account.Partition()).
 			WithHint("enter this customer by its OIDC provider: entry: oidc")
-	case !random.MatchString(account.ExternalID):
+	case !random.regexp().MatchString(account.ExternalID):
 		return brevet.Errorf(brevet.Invalid, "external_id: that of account %s is not 26 characters of a-z and 2-7", account.ID).
 			WithHint("brevet customer add writes one")
 	}
@@ -153,5 +152,5 @@ func brokerAccount(arn string) string {
 
 func validIssuer(s string) bool {
 	u, err := url.Parse(s)
-	return err == nil && len(s) <= 255 && issuer.MatchString(s) && u.Host != "" && u.Port() == ""
+	return err == nil && len(s) <= 255 && issuer.regexp().MatchString(s) && u.Host != "" && u.Port() == ""
 }
