@@ -1,0 +1,157 @@
+package stack
+
+import (
+	_ "embed"
+	"strconv"
+	"strings"
+
+	"github.com/brevet-access/brevet"
+)
+
+// The templates before they are filled in; fill says how.
+var (
+	//go:embed skeleton/events.yaml
+	eventsSkeleton string
+	//go:embed skeleton/events-forward.yaml
+	forwardSkeleton string
+)
+
+// Roles that are special by their name.
+const (
+	roleAdmin brevet.RoleName = "Admin" // each session is told
+	roleData  brevet.RoleName = "Data"  // may touch data, and what it touches is shown
+)
+
+// eventsTemplates returns events.yaml, for the home region, and
+// events-forward.yaml, for every other. They are the same for the same side,
+// byte for byte. The error is of kind [brevet.Invalid] and names the field
+// that does not fit.
+func eventsTemplates(s Side) ([]File, error) {
+	if s.Customer.LogGroup == "" {
+		s.Customer.LogGroup = s.Account.Prefix + "access"
+	}
+	if err := checkEvents(s); err != nil {
+		return nil, err
+	}
+	if err := patternsFit(s); err != nil {
+		return nil, err
+	}
+	body, err := dashboard(s)
+	if err != nil {
+		return nil, err
+	}
+	home, elsewhere := eventsValues(s), eventsValues(s)
+	home["callsPattern"], elsewhere["callsPattern"] = printYAML(callsPattern(s, false)), printYAML(callsPattern(s, true))
+	home["entriesPattern"], elsewhere["entriesPattern"] = printYAML(entriesPattern(s, false)), printYAML(entriesPattern(s, true))
+	home["adminPattern"] = printYAML(adminPattern(s))
+	home["filters"], home["alarms"], home["dashboard"] = printYAML(filterResources(s)), printYAML(alarmResources(s)), body
+	flags := map[string]bool{"admin": s.has(roleAdmin), "data": s.has(roleData)}
+	return []File{
+		{"events.yaml", []byte(fillSkeleton(eventsSkeleton, home, flags))},
+		{"events-forward.yaml", []byte(fillSkeleton(forwardSkeleton, elsewhere, flags))},
+	}, nil
+}
+
+// has reports whether the account has the role.
+func (s Side) has(name brevet.RoleName) bool {
+	for _, r := range s.Roles {
+		if r.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// eventsValues are what both templates say of this customer and account.
+func eventsValues(s Side) map[string]string {
+	parameters := "LogGroupName, RetentionDays, CreateTrail"
+	if s.has(roleData) {
+		parameters += ", DataTrail"
+	}
+	andAdmin := ""
+	if s.has(roleAdmin) {
+		andAdmin = " and each session of " + s.Account.Prefix + string(roleAdmin)
+	}
+	global := globalRegion(s.Account.Partition())
+	andGlobal := ""
+	if global != s.Account.Region {
+		andGlobal = ", and in " + global + " always"
+	}
+	grant := "$.detail.requestParameters.principalTags." + brevet.TagGrant
+	if s.Account.Broker != "" { // AssumeRole's tags are a yamlList
+		grant = "$.detail.requestParameters.tags"
+	}
+	return map[string]string{
+		"prefix": s.Account.Prefix, "home": s.Account.Region, "contract": strconv.Itoa(s.Account.Contract),
+		"customer": yamlScalar(s.Customer.Name), "logGroup": yamlScalar(s.Customer.LogGroup), "contact": yamlScalar(s.Customer.Contact),
+		"console": consoleHost(s.Account.Partition()), "bucket": trailBucket(s.Account.Prefix), "grantPath": grant,
+		"recordParameters": parameters, "andAdmin": andAdmin, "global": global, "andGlobal": andGlobal, "regionPattern": regionPattern,
+	}
+}
+
+// trailBucket is the beginning of the name of the trail's bucket: S3 takes
+// small letters only.
+func trailBucket(prefix string) string { return strings.ToLower(prefix) + "trail" }
+
+// globalRegion is the region of a partition in which IAM and other global
+// services report what happens to them.
+func globalRegion(partition string) string {
+	switch partition {
+	case "aws-cn":
+		return "cn-north-1"
+	case "aws-us-gov":
+		return "us-gov-west-1"
+	case "aws-eusc":
+		return "eusc-de-east-1"
+	}
+	return "us-east-1"
+}
+
+// consoleHost is where the console of a partition is.
+func consoleHost(partition string) string {
+	switch partition {
+	case "aws-cn":
+		return "console.amazonaws.cn"
+	case "aws-us-gov":
+		return "console.amazonaws-us-gov.com"
+	case "aws-eusc":
+		return "console.amazonaws-eusc.eu"
+	}
+	return "console.aws.amazon.com"
+}
+
+const regionPattern = `(af|ap|ca|cn|eu|eusc-de|il|me|mx|sa|us|us-gov)-(central|east|north|northeast|northwest|south|southeast|southwest|west)-[1-9]`
+
+var (
+	validRegion  = lazy{expr: `^` + regionPattern + `$`}
+	validContact = lazy{expr: `^[A-Za-z0-9.!#%&*+/=?^_|~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$`}
+)
+
+// checkEvents finds what no template can be made of.
+func checkEvents(s Side) error {
+	bad := func(field, value, want string) error {
+		return brevet.Errorf(brevet.Invalid, "%s: %q is not %s", field, brevet.Printable(value), want)
+	}
+	switch {
+	case !brevet.ValidName(s.Customer.Name):
+		return bad("name of the customer", s.Customer.Name, "a customer's name")
+	case !validRegion.regexp().MatchString(s.Account.Region):
+		return bad("region of account "+brevet.Printable(string(s.Account.ID)), s.Account.Region, "an AWS region")
+	case !stackPrefix.regexp().MatchString(s.Account.Prefix):
+		return bad("prefix", s.Account.Prefix, "what names of rules, topics and stacks may begin with: a letter, then up to 23 letters, digits and hyphens")
+	case len(s.Customer.LogGroup) > maxLogGroup || !groupName.regexp().MatchString(s.Customer.LogGroup):
+		return bad("log_group", s.Customer.LogGroup, "the name of a log group: up to 512 letters, digits and _ / . # -")
+	case s.Customer.Contact != "" && (len(s.Customer.Contact) > 254 || !validContact.regexp().MatchString(s.Customer.Contact)):
+		return bad("contact", s.Customer.Contact, "an e-mail address")
+	case !SupportsContract(s.Account.Contract):
+		return bad("contract", strconv.Itoa(s.Account.Contract), "a contract version that brevet writes templates for")
+	case len(s.Roles) == 0:
+		return brevet.Errorf(brevet.Invalid, "account %s has no roles", brevet.Printable(string(s.Account.ID)))
+	}
+	for _, r := range s.Roles {
+		if !brevet.ValidRole(string(r.Name)) {
+			return bad("role", string(r.Name), "the name of a role")
+		}
+	}
+	return nil
+}
