@@ -2,6 +2,7 @@ package keychain
 
 import (
 	"encoding/json"
+	"time"
 
 	"github.com/brevet-access/brevet"
 )
@@ -24,7 +25,15 @@ type Config struct {
 
 // Server is what is known about one server.
 type Server struct {
-	LogKey string `json:"log_key,omitempty"` // verifier key of its log, pinned at the first sign-in
+	LogKey string           `json:"log_key,omitempty"` // verifier key of its log, pinned at the first sign-in
+	Probes map[string]Probe `json:"probes,omitempty"`  // by account number: the last that was run from here
+}
+
+// Probe is how a probe of an account's stack came out.
+type Probe struct {
+	At     time.Time `json:"at"`
+	Checks int       `json:"checks"`
+	OK     int       `json:"ok"`
 }
 
 // Config returns the home's configuration; the zero Config where there is

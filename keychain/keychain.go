@@ -14,7 +14,9 @@
 // The sealing key is all that an OS keychain holds: its items are limited in
 // size, and so both kinds share one file format. Which kind is used is chosen
 // once, at sign-in ([Home.Prepare]), and written down, so that no later
-// command probes anything.
+// command probes anything. The OS keychain is supplied from outside, as a
+// [Ring]: its libraries would cost every user of this package, and the answer
+// to most aws calls needs only files.
 //
 // A cache must never be in the way: an entry that is damaged, sealed with
 // another key, or cut short counts as absent and is replaced. Writes go
@@ -48,12 +50,14 @@ type Home struct {
 }
 
 // At returns the home in dir; it touches nothing. The path is made absolute
-// where that is possible, since it also names the key in the OS keychain.
+// where that is possible, since it also names the key in the OS keychain. That
+// keychain itself comes by [Home.WithRing]; without one the kind "os" can be
+// neither chosen nor opened.
 func At(dir string) *Home {
 	if abs, err := filepath.Abs(dir); err == nil {
 		dir = abs
 	}
-	return &Home{dir: dir, os: systemRing{}}
+	return &Home{dir: dir, os: noRing{}}
 }
 
 // WithRing returns a copy of h that uses r as the operating system's

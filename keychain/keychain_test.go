@@ -172,6 +172,18 @@ func TestOpenWithoutSignIn(t *testing.T) {
 	}
 }
 
+// Where no keychain of the operating system was supplied a file is chosen, and
+// what is sealed with a key of the other kind cannot be opened.
+func TestWithoutRing(t *testing.T) {
+	h := keychain.At(t.TempDir())
+	if kind, chosen, err := h.Prepare(""); err != nil || kind != keychain.File || !chosen {
+		t.Errorf("Prepare = %v, %v, %v", kind, chosen, err)
+	}
+	if _, err := h.Open(keychain.OS); !errors.Is(err, brevet.Unavailable) {
+		t.Errorf("Open = %v", err)
+	}
+}
+
 // Whatever befalls the files, the cache is empty then and works again after
 // the next write.
 func TestDamageCountsAsEmpty(t *testing.T) {

@@ -6,13 +6,8 @@ import (
 	"errors"
 	"time"
 
-	"github.com/zalando/go-keyring"
-
 	"github.com/brevet-access/brevet"
 )
-
-// service is the name under which the OS keychain files our keys.
-const service = "brevet"
 
 // How long the operating system's keychain may take: to prove that it works
 // at sign-in, and to give the key away later.
@@ -32,20 +27,14 @@ type Ring interface {
 // ErrNoSecret says that a Ring works but does not hold what was asked for.
 var ErrNoSecret = errors.New("keychain: no such secret")
 
-// systemRing is Keychain on macOS, Credential Manager on Windows, and the
-// Secret Service elsewhere.
-type systemRing struct{}
+// noRing stands for the operating system's keychain where none was supplied.
+type noRing struct{}
 
-func (systemRing) Set(user, secret string) error { return keyring.Set(service, user, secret) }
-func (systemRing) Delete(user string) error      { return keyring.Delete(service, user) }
+var errNoRing = errors.New("keychain: none is at hand")
 
-func (systemRing) Get(user string) (string, error) {
-	secret, err := keyring.Get(service, user)
-	if errors.Is(err, keyring.ErrNotFound) {
-		return "", ErrNoSecret
-	}
-	return secret, err
-}
+func (noRing) Set(string, string) error   { return errNoRing }
+func (noRing) Get(string) (string, error) { return "", errNoRing }
+func (noRing) Delete(string) error        { return errNoRing }
 
 // errSlow says that a keychain did not answer in time.
 var errSlow = errors.New("keychain: no answer in time")
