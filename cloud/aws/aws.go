@@ -51,6 +51,9 @@ type Config struct {
 	HTTP *http.Client
 	// STS returns the endpoint of a region, https://HOST; nil: AWS's own.
 	STS func(region, partition string) string
+	// API returns the endpoint of another service, which only probes call; nil:
+	// AWS's own.
+	API func(service, region, partition string) string
 	// SignIn is the federation endpoint of the console; "": AWS's own.
 	SignIn string
 	// Console is the base URL of the console; "": AWS's own.
@@ -81,6 +84,9 @@ func New(c Config) *Cloud {
 	c.HTTP = client(c.HTTP)
 	if c.STS == nil {
 		c.STS = Endpoint
+	}
+	if c.API == nil {
+		c.API = serviceEndpoint
 	}
 	if c.Now == nil {
 		c.Now = time.Now
