@@ -158,12 +158,13 @@ func (tx *Tx) Session(id brevet.SessionID) (brevet.Session, error) {
 
 // SessionFilter says which sessions are wanted. Zero fields ask for nothing.
 type SessionFilter struct {
-	Grant  brevet.GrantID
-	Person brevet.PersonID
-	States []brevet.SessionState
-	LiveAt time.Time // not ended, and usable beyond this moment
-	OverAt time.Time // not ended, and not usable from this moment on
-	Limit  int
+	Grant    brevet.GrantID
+	Person   brevet.PersonID
+	Customer brevet.CustomerID
+	States   []brevet.SessionState
+	LiveAt   time.Time // not ended, and usable beyond this moment
+	OverAt   time.Time // not ended, and not usable from this moment on
+	Limit    int
 }
 
 // Sessions returns sessions, newest first.
@@ -171,6 +172,7 @@ func (tx *Tx) Sessions(want SessionFilter) ([]brevet.Session, error) {
 	f := &filter{}
 	is(f, "grant_id", want.Grant)
 	is(f, "person_id", want.Person)
+	is(f, "customer_id", want.Customer)
 	among(f, "state", want.States)
 	if !want.LiveAt.IsZero() {
 		f.add("until_at > ?", micros(want.LiveAt))

@@ -98,6 +98,8 @@ func marks(ev brevet.Event) []mark {
 		return append(markOf(ev.Person, false), mark{key: keyOf(PrincipalKey(who))})
 	case brevet.PersonEnded:
 		return markOf(ev.Person, true)
+	case brevet.CustomerOffboarded:
+		return markOf(ev.Customer, true)
 	case brevet.SignInOpened, brevet.GroupsRefreshed, brevet.SignInEnded:
 		return markOf(ev.SignIn, ending(kind))
 	case brevet.RequestCreated, brevet.RequestDecided, brevet.RequestApproved, brevet.RequestDenied, brevet.RequestWithdrawn, brevet.RequestLapsed:
@@ -117,7 +119,7 @@ func markOf[ID ~string](id ID, over bool) []mark {
 
 func ending(kind brevet.EventKind) bool {
 	switch kind {
-	case brevet.GrantEnded, brevet.GrantRevoked, brevet.PersonEnded, brevet.SignInEnded:
+	case brevet.GrantEnded, brevet.GrantRevoked, brevet.PersonEnded, brevet.SignInEnded, brevet.CustomerOffboarded:
 		return true
 	}
 	return false

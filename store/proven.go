@@ -206,9 +206,14 @@ func (tx *Tx) PersonOver(id brevet.PersonID) bool { return tx.isOver(keyOf(id)) 
 // SignInOver reports whether the log says that the sign-in has ended.
 func (tx *Tx) SignInOver(id brevet.SignInID) bool { return tx.isOver(keyOf(id)) }
 
+// CustomerOver reports whether the log says that the customer was offboarded.
+// It asks the log, never the rows or the catalog.
+func (tx *Tx) CustomerOver(id brevet.CustomerID) bool { return tx.isOver(keyOf(id)) }
+
 // Latest returns the index of the newest entry about a thing, and whether
 // there is one: a request, grant, person or sign-in by its id, a principal by
-// [PrincipalKey], the catalog in force by [CatalogKey]. A row that was made
+// [PrincipalKey], the catalog in force by [CatalogKey], the end of a customer
+// by the customer's id. A row that was made
 // from an older entry is out of date, or was set back.
 func (tx *Tx) Latest(id string) (index int64, ok bool) {
 	if tx.batch != nil {

@@ -242,6 +242,7 @@ func testSessions(t *testing.T, tx *store.Tx) {
 		want   []brevet.SessionID
 	}{
 		"all":    {store.SessionFilter{Person: "pr_1"}, []brevet.SessionID{"ses_2", "ses_1"}},
+		"whose":  {store.SessionFilter{Customer: "cu_none"}, nil},
 		"grant":  {store.SessionFilter{Grant: "gr_1", Limit: 3}, []brevet.SessionID{"ses_1"}},
 		"states": {store.SessionFilter{States: []brevet.SessionState{brevet.InDoubt}}, []brevet.SessionID{"ses_2"}},
 		"live":   {store.SessionFilter{LiveAt: noon.Add(time.Minute)}, []brevet.SessionID{"ses_1"}},

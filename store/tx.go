@@ -79,6 +79,9 @@ func (db *DB) SignInOver(id brevet.SignInID) bool { return db.over(keyOf(id)) }
 // PersonOver is like SignInOver.
 func (db *DB) PersonOver(id brevet.PersonID) bool { return db.over(keyOf(id)) }
 
+// CustomerOver is like SignInOver.
+func (db *DB) CustomerOver(id brevet.CustomerID) bool { return db.over(keyOf(id)) }
+
 func (l *ledger) lastTime() time.Time {
 	l.mu.RLock()
 	defer l.mu.RUnlock()

@@ -262,6 +262,7 @@ func TestFold(t *testing.T) {
 			for _, ev := range []brevet.Event{
 				{Kind: brevet.GrantEnded, Grant: "gr_ended"}, {Kind: brevet.GrantRevoked, Grant: "gr_revoked"},
 				{Kind: brevet.PersonEnded, Person: "pr_ended"}, {Kind: brevet.SignInEnded, SignIn: "si_ended"},
+				{Kind: brevet.CustomerOffboarded, Customer: "cu_gone"}, {Kind: brevet.AccessRefused, Customer: "cu_open"},
 				{Kind: brevet.GrantOpened, Grant: "gr_open", Person: "pr_open", SignIn: "si_open"},
 			} {
 				if _, err := tx.Record(ev); err != nil {
@@ -272,8 +273,8 @@ func TestFold(t *testing.T) {
 		})
 		for range 2 { // in memory, then from the log
 			view(t, db, func(tx *store.Tx) error {
-				over := []bool{tx.GrantOver("gr_ended"), tx.GrantOver("gr_revoked"), tx.PersonOver("pr_ended"), tx.SignInOver("si_ended")}
-				open := []bool{tx.GrantOver("gr_open"), tx.PersonOver("pr_open"), tx.SignInOver("si_open")}
+				over := []bool{tx.GrantOver("gr_ended"), tx.GrantOver("gr_revoked"), tx.PersonOver("pr_ended"), tx.SignInOver("si_ended"), tx.CustomerOver("cu_gone")}
+				open := []bool{tx.GrantOver("gr_open"), tx.PersonOver("pr_open"), tx.SignInOver("si_open"), tx.CustomerOver("cu_open")}
 				if slices.Contains(over, false) || slices.Contains(open, true) {
 					t.Errorf("over %v, open %v", over, open)
 				}
