@@ -73,6 +73,9 @@ func (b *Broker) Targets(ctx context.Context, c brevet.Caller) ([]TargetView, er
 	}
 	var out []TargetView
 	for _, o := range set.Options(query(c, brevet.Account{}, "", b.now())) {
+		if b.DB.CustomerOver(o.Account.Customer) {
+			continue
+		}
 		out = append(out, TargetView{Account: o.Account, Role: o.Role, Answer: o.Answer, Endpoint: b.Endpoint,
 			Target: brevet.Target{Account: o.Account.Name, Role: o.Role.Name}.String(), CustomerName: b.customerName(o.Account.Customer)})
 	}
@@ -84,6 +87,9 @@ func (b *Broker) Targets(ctx context.Context, c brevet.Caller) ([]TargetView, er
 // that it asked.
 func (b *Broker) judge(ctx context.Context, c brevet.Caller, account brevet.Account, role brevet.RoleName, d time.Duration, reason string) (brevet.Caller, policy.Answer, *ruling) {
 	rules := b.ruling.Load()
+	if b.DB.CustomerOver(account.Customer) { // judged again where it is recorded
+		return c, policy.Answer{Unmet: []brevet.Unmet{b.notOffboarded(account.Customer)}}, rules
+	}
 	ask := func() policy.Answer {
 		q := query(c, account, role, b.now())
 		q.Duration, q.Reason = d, reason
@@ -180,6 +186,9 @@ func (b *Broker) place(tx *store.Tx, c brevet.Caller, ask brevet.Ask, policy, ke
 	if err := provePerson(tx, c.Person); err != nil {
 		return r, g, err
 	}
+	if err := b.stays(tx, ask.Customer); err != nil {
+		return r, g, err
+	}
 	now := tx.Now()
 	id := brevet.NewID[brevet.RequestID](now)
 	if key != "" {
@@ -220,6 +229,9 @@ func (b *Broker) place(tx *store.Tx, c brevet.Caller, ask brevet.Ask, policy, ke
 
 // open writes the grant of an approved request.
 func (b *Broker) open(tx *store.Tx, r brevet.Request, by brevet.Actor) (brevet.Grant, error) {
+	if err := b.stays(tx, r.Customer); err != nil {
+		return brevet.Grant{}, err
+	}
 	now := tx.Now()
 	g, events, err := r.Open(brevet.NewID[brevet.GrantID](now), by, now)
 	if err != nil {

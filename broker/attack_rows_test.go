@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,7 +17,11 @@ import (
 // edit changes rows behind the broker's back.
 func (h *house) edit(query string, args ...any) int64 {
 	h.t.Helper()
-	db, err := sql.Open("sqlite", "file:"+h.path+"?_pragma=busy_timeout(5000)")
+	driver, source := "sqlite", "file:"+h.path+"?_pragma=busy_timeout(5000)"
+	if !strings.HasPrefix(h.store.URL, "sqlite:") {
+		driver, source = "pgx", h.store.URL
+	}
+	db, err := sql.Open(driver, source)
 	if err != nil {
 		h.t.Fatal(err)
 	}

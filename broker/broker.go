@@ -34,7 +34,7 @@ import (
 	"github.com/brevet-access/brevet/store"
 )
 
-// Config is what a Broker works with. Everything but Ensure, Idle, Absolute,
+// Config is what a Broker works with. Everything but Ensure, Prove, Contract, Idle, Absolute,
 // Endpoint and Log is required; every field that is a function is set by package
 // service.
 type Config struct {
@@ -45,12 +45,17 @@ type Config struct {
 	Seal      func(label string, plain []byte) ([]byte, error)
 	Unseal    func(label string, sealed []byte) ([]byte, error)
 	Ensure    func(brevet.CustomerID) error // makes a customer's keys, if it has none; nil: nothing to make
-	Endpoint  string                        // AWS endpoint that clients are told; "" = AWS's own
-	LogKey    string                        // verifier key of the log, pinned by clients
-	Idle      time.Duration                 // longest pause between two uses of a sign-in; default 8 h
-	Absolute  time.Duration                 // longest life of a sign-in; default 8 h
-	Now       func() time.Time
-	Log       *slog.Logger
+	// Prove makes what would let brevet into a role and throws it away, without
+	// asking the cloud; the error says why it was refused. nil: [Broker.MayMint]
+	// is the proof.
+	Prove    func(context.Context, brevet.Account, brevet.RoleName) error
+	Contract int           // newest version of the stack that there is; 0: not checked
+	Endpoint string        // AWS endpoint that clients are told; "" = AWS's own
+	LogKey   string        // verifier key of the log, pinned by clients
+	Idle     time.Duration // longest pause between two uses of a sign-in; default 8 h
+	Absolute time.Duration // longest life of a sign-in; default 8 h
+	Now      func() time.Time
+	Log      *slog.Logger
 }
 
 // Provider is an identity provider, as the broker needs it.
@@ -126,6 +131,13 @@ func New(c Config) *Broker {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	b := &Broker{Config: c, changes: changes{drained: make(chan struct{})}}
+	b.Clouds = make(map[string]brevet.Cloud, len(c.Clouds))
+	for name, cloud := range c.Clouds {
+		b.Clouds[name] = gate{cloud, b}
+	}
+	if b.Prove == nil {
+		b.Prove = func(_ context.Context, a brevet.Account, _ brevet.RoleName) error { return b.MayMint(a.Customer) }
+	}
 	b.ruling.Store(&ruling{Catalog: &catalog.Catalog{}})
 	return b
 }

@@ -90,6 +90,9 @@ func (b *Broker) decideIn(tx *store.Tx, c, requester brevet.Caller, rules *rulin
 	if err != nil {
 		return v, nil, err
 	}
+	if err := b.stays(tx, r.Customer); err != nil {
+		return v, nil, err
+	}
 	now := tx.Now()
 	if r.State == brevet.Pending {
 		if err := proveRequest(tx, r); err != nil {

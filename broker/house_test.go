@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -17,6 +18,7 @@ import (
 	"github.com/brevet-access/brevet/catalog"
 	"github.com/brevet-access/brevet/signer"
 	"github.com/brevet-access/brevet/store"
+	"github.com/brevet-access/brevet/store/pgtest"
 )
 
 // house is a broker on a real SQLite database and real keys, with an identity
@@ -26,11 +28,13 @@ type house struct {
 	t     testing.TB
 	db    *store.DB
 	path  string // of the database file
+	store store.Config
 	clock time.Time
 	mu    sync.Mutex
 
 	onNow  []func()            // what happens at the next looks at the clock
 	groups map[string][]string // what the provider says about its people
+	asked  func()              // what happens when the provider is asked for groups, once
 	down   bool                // the provider does not answer refreshes
 	mfa    bool                // sign-ins give a multi-factor proof
 	cloud  func(brevet.Issue) (brevet.Credential, error)
@@ -85,16 +89,33 @@ var sandboxCatalog = sync.OnceValue(func() []byte {
 	return text
 })
 
-func newHouse(t testing.TB) *house {
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+func newHouse(t testing.TB) *house { return newHouseOn(t, "") }
+
+// onBoth runs a test in a house on SQLite and in one on PostgreSQL.
+func onBoth(t *testing.T, test func(t *testing.T, newHouse func(testing.TB) *house)) {
+	t.Run("sqlite", func(t *testing.T) { test(t, newHouse) })
+	t.Run("postgres", func(t *testing.T) {
+		test(t, func(t testing.TB) *house { return newHouseOn(t, pgtest.New(t)) })
+	})
+}
+
+// newHouseOn is newHouse on a database of its own; "" makes one of SQLite.
+func newHouseOn(t testing.TB, database string) *house {
 	t.Helper()
 	dir := t.TempDir()
 	h := &house{t: t, path: filepath.Join(dir, "brevet.db"), clock: time.Date(2026, 11, 21, 2, 0, 0, 0, time.UTC), mfa: true,
 		groups: map[string][]string{"engineer": {"engineers"}, "lead": {"leads"}, "security": {"security"}, "contractor": {"contractors"}}}
+	if database != "" { // the store compares the clocks
+		h.clock = brevet.Instant(time.Now())
+	}
 	keys, err := signer.Open(signer.Config{Dir: filepath.Join(dir, "keys"), Root: make([]byte, 32), LogName: "brevet.test", Issuer: "https://issuer.brevet.invalid", Now: h.now})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.db, err = store.Open(t.Context(), store.Config{URL: "sqlite:" + h.path, Now: h.now, Host: "brevet.test", Signer: keys.LogSigner(), Verifier: keys.LogVerifier()})
+	h.store = store.Config{URL: cmp.Or(database, "sqlite:"+h.path), Now: h.now, Host: "brevet.test", Signer: keys.LogSigner(), Verifier: keys.LogVerifier()}
+	h.db, err = store.Open(t.Context(), h.store)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,6 +151,10 @@ func (h *house) provider() broker.Provider {
 		Refresh: func(_ context.Context, token string) (brevet.Groups, string, error) {
 			if h.down {
 				return brevet.Groups{}, "", brevet.Errorf(brevet.Unavailable, "the provider is down")
+			}
+			if do := h.asked; do != nil {
+				h.asked = nil
+				do()
 			}
 			return facts(token), token, nil
 		}}

@@ -185,6 +185,9 @@ func (b *Broker) best(tx *store.Tx, o *order, now time.Time) (brevet.Grant, erro
 // prove matches the order's grant with the log, and with the catalog: what
 // was approved must still be what would be issued (law 4).
 func (b *Broker) prove(tx *store.Tx, o *order, now time.Time) (err error) {
+	if err := b.stays(tx, o.account.Customer); err != nil {
+		return err
+	}
 	if o.request, err = tx.Request(o.grant.Request); err != nil {
 		return err
 	}
@@ -247,6 +250,9 @@ func (b *Broker) intend(ctx context.Context, o *order) error {
 			return signInOver()
 		}
 		if err := o.rules.rules(tx); err != nil {
+			return err
+		}
+		if err := b.stays(tx, o.account.Customer); err != nil {
 			return err
 		}
 		now := tx.Now()
@@ -384,7 +390,7 @@ func (b *Broker) failed(ctx context.Context, o *order, cause error) error {
 			return err
 		}
 		s, events := stored.Doubt(o.grant, clock, "the answer of the cloud is not known", tx.Now())
-		if k := brevet.KindOf(cause); k == brevet.CloudRefused || k == brevet.Invalid || k == brevet.NoGrant { // certainly not made
+		if k := brevet.KindOf(cause); k == brevet.CloudRefused || k == brevet.Invalid || k == brevet.NoGrant || k == brevet.Denied { // certainly not made
 			s, events = stored.Refuse(o.grant, clock, brevet.AsError(cause).Message, tx.Now())
 		}
 		if _, err := record(tx, events); err != nil {
@@ -404,7 +410,7 @@ func (b *Broker) outcome(ctx context.Context, o *order, cred brevet.Credential) 
 	var no error
 	err := b.DB.Update(ctx, func(tx *store.Tx) error {
 		g := o.grant
-		if tx.GrantOver(g.ID) || tx.PersonOver(g.Person) { // by the log, whatever the row says
+		if tx.GrantOver(g.ID) || tx.PersonOver(g.Person) || tx.CustomerOver(o.account.Customer) { // by the log, whatever the row says
 			g.State = brevet.Revoked
 		}
 		stored, err := b.stored(tx, o)

@@ -133,7 +133,7 @@ func proveApproval(tx *store.Tx, r brevet.Request) error {
 // holds the approval of exactly this ask and the activation of exactly this
 // window, and says nothing of the grant after it.
 func proveGrant(tx *store.Tx, g brevet.Grant, r brevet.Request) error {
-	if tx.GrantOver(g.ID) {
+	if tx.GrantOver(g.ID) || tx.CustomerOver(g.Customer) {
 		return disagree("grant", string(g.ID)) // only rows that claim to live come here
 	}
 	if err := proveApproval(tx, r); err != nil {
@@ -153,6 +153,9 @@ func proveGrant(tx *store.Tx, g brevet.Grant, r brevet.Request) error {
 // proveScheduled does the same for a grant that waits for its first use: it
 // was opened for this request, so long, and has not started yet.
 func proveScheduled(tx *store.Tx, g brevet.Grant, r brevet.Request) error {
+	if tx.CustomerOver(g.Customer) {
+		return disagree("grant", string(g.ID))
+	}
 	if err := proveApproval(tx, r); err != nil {
 		return err
 	}

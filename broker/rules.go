@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -35,6 +36,11 @@ func (b *Broker) propose(ctx context.Context, by brevet.Actor, text []byte, base
 	next, err := readRuling(text)
 	if err != nil {
 		return Applied{}, err
+	}
+	if b.Contract > 0 {
+		if err := next.CheckContracts(b.Contract); err != nil {
+			return Applied{}, err
+		}
 	}
 	for _, c := range next.Customers { // its stack registers the issuer before the first token
 		if b.Ensure == nil {
@@ -109,6 +115,9 @@ func (b *Broker) proposeIn(tx *store.Tx, by brevet.Actor, next *ruling) (Applied
 	} else if _, known := tx.Latest(store.CatalogKey); known {
 		return Applied{}, nil, disagree("catalog", "in force")
 	}
+	if err := freshExternalIDs(tx, before, next, now.Version); err != nil {
+		return Applied{}, nil, err
+	}
 	out := Applied{Version: now.Version + 1, Changes: changesOf(before, next), Rules: true}
 	leaf, err := record(tx, catalogEvents(by, tx.Now(), out, next.Digest))
 	if err != nil {
@@ -119,6 +128,45 @@ func (b *Broker) proposeIn(tx *store.Tx, by brevet.Actor, next *ruling) (Applied
 		err = brevet.Errorf(brevet.Conflict, "another version of the catalog waits for confirmation")
 	}
 	return out, next.confirmed(cv.Version, leaf), err
+}
+
+// freshExternalIDs refuses an external id that another customer had in any
+// version: the stack of one that left may still trust it.
+func freshExternalIDs(tx *store.Tx, before, next *ruling, newest int64) error {
+	for _, k := range next.Customers {
+		id := next.ExternalID(k.ID)
+		if id == "" || before.ExternalID(k.ID) == id {
+			continue
+		}
+		for v := newest; v > 0; v-- {
+			cv, err := tx.Catalog(v)
+			if err != nil {
+				return err
+			}
+			if owner, taken := ownedBefore(cv.Text, id); taken && owner != k.ID {
+				return brevet.Errorf(brevet.Invalid, "catalog: the external_id of customer %s was another customer's in version %d", k.Name, v).
+					WithHint("take external_id out of the file and let brevet customer add or brevetd dev make one")
+			}
+		}
+	}
+	return nil
+}
+
+// ownedBefore returns whose external id that was in an older text.
+func ownedBefore(text []byte, externalID string) (brevet.CustomerID, bool) {
+	if !bytes.Contains(text, []byte(externalID)) {
+		return "", false
+	}
+	old, err := catalog.Parse("catalog", text)
+	if err != nil {
+		return "", false // read by rules that have changed since: whose it was is not known
+	}
+	for _, k := range old.Customers {
+		if old.ExternalID(k.ID) == externalID {
+			return k.ID, true
+		}
+	}
+	return "", false
 }
 
 // alreadyProposed reports whether a file with this digest was the last that
@@ -222,6 +270,10 @@ func (b *Broker) notTaken(ctx context.Context, next *catalog.Catalog) error {
 		for _, k := range next.Customers {
 			if _, known := b.Catalog().CustomerByID(k.ID); known {
 				continue
+			}
+			if tx.CustomerOver(k.ID) {
+				return brevet.Errorf(brevet.Denied, "customer %s was offboarded, and id %s does not come back", k.Name, k.ID).
+					WithHint("make it a new customer: brevet customer add gives it an id of its own, and with that an issuer and keys")
 			}
 			past, err := tx.Requests(store.RequestFilter{Customers: []brevet.CustomerID{k.ID}, Limit: 1})
 			if err != nil {

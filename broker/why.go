@@ -25,6 +25,10 @@ func (b *Broker) Why(ctx context.Context, c brevet.Caller, target string) (Why, 
 	if err != nil {
 		return Why{}, err
 	}
+	if b.DB.CustomerOver(account.Customer) {
+		no := brevet.AsError(b.left(account.Customer))
+		return Why{Target: brevet.Target{Account: account.Name, Role: role.Name}.String(), Summary: no.Message, Unmet: no.Unmet, Next: no.Hint}, nil
+	}
 	c, _, rules := b.judge(ctx, c, account, role.Name, 0, "") // refreshes stale groups
 	a := rules.Policy.Explain(query(c, account, role.Name, b.now()))
 	o := &order{caller: c, account: account, role: role, answer: a, rules: rules, target: brevet.Target{Account: account.Name, Role: role.Name}.String()}
