@@ -34,25 +34,28 @@ const (
 	RouteCallback   = "GET /login/callback"  // browser; from the identity provider
 	RouteToken      = "POST /v1/login/token" // TokenRequest -> Token
 	RouteLogout     = "POST /v1/logout"
-	RouteWhoami     = "GET /v1/whoami"                  // -> Whoami
-	RouteTargets    = "GET /v1/targets"                 // -> []Target; what I may ask for
-	RouteWhy        = "GET /v1/why"                     // ?target= -> Why
-	RouteStatus     = "GET /v1/status"                  // -> Status
-	RouteRequest    = "POST /v1/requests"               // NewRequest -> Request
-	RouteRequests   = "GET /v1/requests"                // ?scope=mine|decide|all&state=&limit= -> []Request
-	RouteRequestGet = "GET /v1/requests/{id}"           // ?wait=30s holds the answer while pending -> Request
-	RouteDecide     = "POST /v1/requests/{id}/decide"   // Decide -> Request
-	RouteWithdraw   = "POST /v1/requests/{id}/withdraw" // -> Request
-	RouteGrants     = "GET /v1/grants"                  // ?scope=mine|all&live=true&limit= -> []Grant
-	RouteDrop       = "POST /v1/grants/{id}/drop"       // -> Grant
-	RouteRevoke     = "POST /v1/grants/{id}/revoke"     // Revoke -> Revoked
-	RouteCredential = "POST /v1/credentials"            // CredentialRequest -> Credential
-	RouteConsole    = "POST /v1/console"                // ConsoleRequest -> Console
-	RouteCheckpoint = "GET /v1/audit/checkpoint"        // -> Checkpoint
-	RouteEntries    = "GET /v1/audit/entries"           // ?from=&limit=&size= -> Entries
-	RouteProof      = "GET /v1/audit/consistency"       // ?from=&to= -> Consistency
-	RouteCatalog    = "GET /v1/catalog"                 // -> Catalog
-	RouteApply      = "POST /v1/catalog"                // Apply -> Applied
+	RouteWhoami     = "GET /v1/whoami"                   // -> Whoami
+	RouteTargets    = "GET /v1/targets"                  // -> []Target; what I may ask for
+	RouteWhy        = "GET /v1/why"                      // ?target= -> Why
+	RouteStatus     = "GET /v1/status"                   // -> Status
+	RouteRequest    = "POST /v1/requests"                // NewRequest -> Request
+	RouteRequests   = "GET /v1/requests"                 // ?scope=mine|decide|all&state=&limit= -> []Request
+	RouteRequestGet = "GET /v1/requests/{id}"            // ?wait=30s holds the answer while pending -> Request
+	RouteDecide     = "POST /v1/requests/{id}/decide"    // Decide -> Request
+	RouteWithdraw   = "POST /v1/requests/{id}/withdraw"  // -> Request
+	RouteGrants     = "GET /v1/grants"                   // ?scope=mine|all&live=true&limit= -> []Grant
+	RouteDrop       = "POST /v1/grants/{id}/drop"        // -> Grant
+	RouteRevoke     = "POST /v1/grants/{id}/revoke"      // Revoke -> Revoked
+	RouteCredential = "POST /v1/credentials"             // CredentialRequest -> Credential
+	RouteConsole    = "POST /v1/console"                 // ConsoleRequest -> Console
+	RouteCheckpoint = "GET /v1/audit/checkpoint"         // -> Checkpoint
+	RouteEntries    = "GET /v1/audit/entries"            // ?from=&limit=&size= -> Entries
+	RouteProof      = "GET /v1/audit/consistency"        // ?from=&to= -> Consistency
+	RouteCatalog    = "GET /v1/catalog"                  // -> Catalog
+	RouteApply      = "POST /v1/catalog"                 // Apply -> Applied
+	RouteCustomers  = "GET /v1/customers"                // -> []Customer; at which I hold a right
+	RouteOffboard   = "POST /v1/customers/{id}/offboard" // Offboard -> Offboarded; by name or id
+	RouteProbe      = "POST /v1/accounts/{id}/probe"     // Probe -> Probed
 )
 
 // AuthorizeQuery is what the command-line client puts into the query of

@@ -183,3 +183,19 @@ func (c *Client) Catalog(ctx context.Context) (api.Catalog, error) {
 func (c *Client) Apply(ctx context.Context, in api.Apply) (api.Applied, error) {
 	return ask[api.Applied](ctx, c, api.RouteApply, nil, nil, in)
 }
+
+// ProbeAccount has the server try out the customer's side of an account, by name or
+// number. It takes as long as wait and then some.
+func (c *Client) ProbeAccount(ctx context.Context, account string, wait time.Duration) (api.Probed, error) {
+	return ask[api.Probed](ctx, c, api.RouteProbe, []string{account}, nil, api.Probe{Wait: brevet.FormatDuration(wait)})
+}
+
+// Customers returns the customers at which the caller holds a right.
+func (c *Client) Customers(ctx context.Context) ([]api.Customer, error) {
+	return ask[[]api.Customer](ctx, c, api.RouteCustomers, nil, nil, nil)
+}
+
+// Offboard ends a customer, by name or id, for good.
+func (c *Client) Offboard(ctx context.Context, customer string, in api.Offboard) (api.Offboarded, error) {
+	return ask[api.Offboarded](ctx, c, api.RouteOffboard, []string{customer}, nil, in)
+}

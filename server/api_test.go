@@ -301,3 +301,43 @@ type discard struct{ h http.Header }
 func (d discard) Header() http.Header       { return d.h }
 func (discard) Write(b []byte) (int, error) { return len(b), nil }
 func (discard) WriteHeader(int)             {}
+
+// TestCustomers lists customers and ends one.
+func TestCustomers(t *testing.T) {
+	w := newWorld(t)
+	engineer, lead, security := w.signIn("engineer", "engineers"), w.signIn("lead", "leads"), w.signIn("security", "security")
+	var list []api.Customer
+	w.as(engineer, "GET", "/v1/customers", "", http.StatusOK, &list)
+	if list == nil || len(list) != 0 {
+		t.Errorf("who holds no right sees %+v", list)
+	}
+	w.as(security, "GET", "/v1/customers", "", http.StatusOK, &list)
+	if len(list) != 1 || list[0].ID != customer || list[0].State != "active" || list[0].Entry != "oidc" || len(list[0].Accounts) != 2 || list[0].Accounts[0].Number != "111122223333" || list[0].Offboarded != nil {
+		t.Errorf("customers: %+v", list)
+	}
+	var cred api.Credential
+	w.as(engineer, "POST", "/v1/credentials", `{"target":"acme-staging/ReadOnly"}`, http.StatusOK, &cred)
+	w.as(engineer, "POST", "/v1/requests", `{"target":"acme-prod/Admin","reason":"x"}`, http.StatusOK, nil)
+
+	const offboard = "/v1/customers/acme/offboard"
+	w.as(lead, "POST", offboard, `{"reason":"x"}`, http.StatusForbidden, nil)
+	w.as(security, "POST", offboard, `{"reason":""}`, http.StatusBadRequest, nil)
+	w.as(security, "POST", "/v1/customers/globex/offboard", `{"reason":"x"}`, http.StatusNotFound, nil)
+	var done, again api.Offboarded
+	rec := w.send("POST", offboard, `{"reason":"over"}`, "Authorization", "Bearer "+security, "Idempotency-Key", "once")
+	if err := json.Unmarshal(rec.Body.Bytes(), &done); err != nil || done.Customer != "acme" || done.Grants != 1 || done.Requests != 1 || done.Sessions != 1 ||
+		done.Until == nil || !done.Until.Equal(cred.Expires) || done.Proof == nil || !done.Proof.OK || done.Proof.Refused != 4 || done.Proof.Admitted == nil {
+		t.Fatalf("offboarded: %v %s", err, rec.Body)
+	}
+	rec = w.send("POST", offboard, `{"reason":"over"}`, "Authorization", "Bearer "+security, "Idempotency-Key", "once")
+	if err := json.Unmarshal(rec.Body.Bytes(), &again); err != nil || !again.At.Equal(done.At) || again.Grants != 1 {
+		t.Errorf("again: %v %s", err, rec.Body)
+	}
+	w.as(security, "POST", "/v1/customers/"+customer+"/offboard", `{"reason":"over"}`, http.StatusConflict, nil)
+	w.as(engineer, "POST", "/v1/credentials", `{"target":"acme-staging/ReadOnly"}`, http.StatusForbidden, nil)
+	w.as(engineer, "POST", "/v1/requests", `{"target":"acme-prod/Admin","reason":"x"}`, http.StatusForbidden, nil)
+	w.as(security, "GET", "/v1/customers", "", http.StatusOK, &list)
+	if list[0].State != "offboarded" || list[0].Offboarded == nil || list[0].Offboarded.Reason != "over" || list[0].Offboarded.Proof != nil {
+		t.Errorf("customers: %+v", list)
+	}
+}

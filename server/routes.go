@@ -40,6 +40,8 @@ func (s *server) api() {
 	s.useRoutes()
 	s.logRoutes()
 	s.catalogRoutes()
+	s.probeRoutes()
+	s.customerRoutes()
 }
 
 // marshal writes v at once or not at all. A client that has gone is no fault.
