@@ -24,6 +24,7 @@ import (
 	"github.com/brevet-access/brevet/idp/oidc"
 	"github.com/brevet-access/brevet/server"
 	"github.com/brevet-access/brevet/signer"
+	"github.com/brevet-access/brevet/stack"
 	"github.com/brevet-access/brevet/store"
 )
 
@@ -32,13 +33,14 @@ import (
 type Options struct {
 	Now      func() time.Time
 	Log      *slog.Logger
-	STS      func(region, partition string) string // where STS is; nil: AWS
-	SignIn   string                                // federation endpoint; "" AWS
-	Console  string                                // web console; "" AWS
-	Endpoint string                                // AWS endpoint that clients are told; "" AWS's own
-	Hosts    []string                              // further Host headers that are answered
-	Banner   string                                // shown on every page
-	HTTP     *http.Client                          // to providers; nil: a plain one
+	STS      func(region, partition string) string          // where STS is; nil: AWS
+	API      func(service, region, partition string) string // where other services are; nil: AWS
+	SignIn   string                                         // federation endpoint; "" AWS
+	Console  string                                         // web console; "" AWS
+	Endpoint string                                         // AWS endpoint that clients are told; "" AWS's own
+	Hosts    []string                                       // further Host headers that are answered
+	Banner   string                                         // shown on every page
+	HTTP     *http.Client                                   // to providers; nil: a plain one
 
 	// Credentials are the broker's own on AWS, for accounts that are entered by
 	// AssumeRole; nil: what the AWS SDK finds (docs/entry.md).
@@ -118,9 +120,9 @@ func readCatalog(cfg Config) ([]byte, *catalog.Catalog, error) {
 }
 
 func (s *Service) newBroker() *broker.Broker {
-	cloud := aws.New(aws.Config{Token: s.Keys.Token, Credentials: s.opt.Credentials, STS: s.opt.STS, SignIn: s.opt.SignIn, Console: s.opt.Console, Issuer: s.cfg.URL, Now: s.opt.Now})
+	cloud := aws.New(aws.Config{Token: s.token, Credentials: s.opt.Credentials, STS: s.opt.STS, API: s.opt.API, SignIn: s.opt.SignIn, Console: s.opt.Console, Issuer: s.cfg.URL, Now: s.opt.Now})
 	c := broker.Config{DB: s.DB, Clouds: map[string]brevet.Cloud{"aws": cloud}, Console: cloud.Console,
-		Seal: s.Keys.Seal, Unseal: s.Keys.Unseal, Ensure: s.Keys.Ensure, Endpoint: s.opt.Endpoint, LogKey: s.Keys.LogKey(),
+		Seal: s.Keys.Seal, Unseal: s.Keys.Unseal, Ensure: s.Keys.Ensure, Endpoint: s.opt.Endpoint, Contract: stack.NewestContract, Prove: s.prove, LogKey: s.Keys.LogKey(),
 		Idle: s.cfg.idle, Absolute: s.cfg.absolute, Now: s.opt.Now, Log: s.opt.Log}
 	for _, p := range s.cfg.Providers {
 		c.Providers = append(c.Providers, s.provider(p))
@@ -157,7 +159,7 @@ func (s *Service) Reload(ctx context.Context) error {
 }
 
 func (s *Service) newHandler() http.Handler {
-	api := server.New(server.Config{Broker: s.Broker, WhoIs: s.Broker.WhoIs, JWKS: s.Keys.JWKS, Discovery: s.Keys.Discovery,
+	api := server.New(server.Config{Broker: s.Broker, WhoIs: s.Broker.WhoIs, JWKS: s.known(s.Keys.JWKS), Discovery: s.known(s.Keys.Discovery),
 		URL: s.cfg.URL, Hosts: s.opt.Hosts, Proxies: s.cfg.proxies, Banner: s.opt.Banner, Log: s.opt.Log, Now: s.opt.Now, Observe: s.metrics.observe})
 	metrics := s.metrics.handler(s.cfg.metricsFrom, s.DB)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

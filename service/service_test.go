@@ -3,6 +3,7 @@ package service_test
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/catalog"
 	"github.com/brevet-access/brevet/service"
+	"github.com/brevet-access/brevet/store"
 )
 
 // start runs a server on loopback until the test ends; stop drains it.
@@ -82,6 +84,37 @@ func TestServe(t *testing.T) {
 	}
 	if err := stop(); err != nil {
 		t.Errorf("drain: %v", err)
+	}
+}
+
+// TestOffboarded: for a customer that left, no token is made and no key is
+// served, whoever asks.
+func TestOffboarded(t *testing.T) {
+	s, base, _, _ := start(t)
+	k := s.Broker.Catalog().Customers[0]
+	a, role := s.Broker.Catalog().Accounts[0], s.Broker.Catalog().Roles[0].Name
+	if err := s.Broker.Prove(t.Context(), a, role); err != nil {
+		t.Errorf("before, no token is made: %v", err)
+	}
+	err := s.DB.Update(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.Record(brevet.Event{Kind: brevet.CustomerOffboarded, Customer: k.ID})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Broker.Prove(t.Context(), a, role); brevet.KindOf(err) != brevet.Denied {
+		t.Errorf("afterwards: %v", err)
+	}
+	_, err = s.Broker.Clouds["aws"].Issue(t.Context(), brevet.Issue{Session: "ses_1", Grant: "gr_01jzzzzzzzzzzzzzzzzzzzzzza", Person: "pr_01jzzzzzzzzzzzzzzzzzzzzzza", Handle: "engineer",
+		Account: a, Role: role, MFA: brevet.Rung1h, TTL: time.Hour, End: time.Now().Add(time.Hour)})
+	if !strings.Contains(fmt.Sprint(err, brevet.AsError(err).Cause), "was offboarded") {
+		t.Errorf("the cloud is asked all the same: %v", err)
+	}
+	for _, path := range []string{"/.well-known/openid-configuration", "/jwks.json"} {
+		if status, body := get(t, base+"/c/"+string(k.ID)+path); status != http.StatusNotFound {
+			t.Errorf("%s: %d %.200s", path, status, body)
+		}
 	}
 }
 
