@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -11,57 +12,58 @@ import (
 	"github.com/brevet-access/brevet/iam"
 )
 
-// allowed authorises one action on one resource for the caller of c: the
-// role's permissions and, if it has one, the session policy must both allow
-// it, and neither may deny it.
-func (a *AWS) allowed(c *call, action, resource string) *fault {
-	in, f := a.input(c, action, resource)
-	if f != nil {
-		return f
-	}
+// rights is what a caller's policies are, at the time of its call.
+type rights struct {
+	identity []*iam.Policy
+	boundary *iam.Policy // nil: none
+	session  []*iam.Policy
+}
+
+// allowed authorises one action on one resource for the caller of c: its
+// permissions and, where there are any, its boundary and its session policy
+// must all allow it, and none may deny it. More adds to what is known of the
+// request.
+func (a *AWS) allowed(c *call, action, resource string, more ...map[string][]string) *fault {
+	in := c.input(action, resource, more...)
 	got := iam.Evaluate(in)
 	if got.Decision == iam.Allow {
 		return nil
 	}
 	text := "User: " + c.who.arn(c.account) + " is not authorized to perform: " + action + " on resource: " + resource
-	rest := in
-	rest.Session = nil
-	without := iam.Evaluate(rest).Decision
+	alone := func(in iam.Input) iam.Decision { return iam.Evaluate(in).Decision }
+	identity, boundary := in, in
+	identity.Session, identity.Boundary = nil, nil
+	boundary.Session = nil
 	switch {
-	case got.Decision == iam.ExplicitDeny && without == iam.ExplicitDeny:
+	case alone(identity) == iam.ExplicitDeny:
 		text += " with an explicit deny in an identity-based policy"
+	case alone(boundary) == iam.ExplicitDeny:
+		text += " with an explicit deny in a permissions boundary"
 	case got.Decision == iam.ExplicitDeny:
 		text += " with an explicit deny in a session policy"
-	case without == iam.Allow:
-		text += " because no session policy allows the " + action + " action"
-	default:
+	case alone(identity) != iam.Allow:
 		text += " because no identity-based policy allows the " + action + " action"
+	case alone(boundary) != iam.Allow:
+		text += " because no permissions boundary allows the " + action + " action"
+	default:
+		text += " because no session policy allows the " + action + " action"
 	}
 	return faultf(accessDenied, "%s", text)
 }
 
 // input puts together what an evaluation for the caller of c needs.
-func (a *AWS) input(c *call, action, resource string) (iam.Input, *fault) {
-	policies, err := a.cfg.Permissions(c.account, c.role)
-	if err != nil {
-		a.cfg.Log.Error("simulated AWS: permissions", "role", c.account.RoleARN(c.role.Name), "err", err)
-		return iam.Input{}, faultf(internalFailure, "The brevet sandbox cannot tell the permissions of the role.")
+func (c *call) input(action, resource string, more ...map[string][]string) iam.Input {
+	context := c.sessionContext()
+	for _, m := range more {
+		maps.Copy(context, m)
 	}
-	in := iam.Input{Identity: policies, Request: iam.Request{
+	return iam.Input{Identity: c.may.identity, Boundary: c.may.boundary, Session: c.may.session, Request: iam.Request{
 		Caller:          c.who.caller(c.account),
 		Action:          action,
 		Resource:        resource,
 		ResourceAccount: string(c.account.ID),
-		Context:         iam.NewContext(c.sessionContext()),
+		Context:         iam.NewContext(context),
 	}}
-	if c.who.Policy != "" {
-		p, err := iam.Parse([]byte(c.who.Policy))
-		if err != nil { // it was parsed when the session began
-			return iam.Input{}, faultf(accessDenied, "The session policy cannot be read.")
-		}
-		in.Session = []*iam.Policy{p}
-	}
-	return in, nil
 }
 
 // denied refuses an action that the sandbox does not simulate if AWS
@@ -72,11 +74,7 @@ func (a *AWS) denied(c *call, action string) *fault {
 	if f == nil {
 		return nil
 	}
-	in, bad := a.input(c, action, "*")
-	if bad != nil {
-		return bad
-	}
-	if !mentions(in.Identity, action) {
+	if !mentions(c.may.identity, action) {
 		return f
 	}
 	return a.deniedOutright(c, action)
@@ -84,11 +82,7 @@ func (a *AWS) denied(c *call, action string) *fault {
 
 // deniedOutright refuses an action that a policy denies explicitly.
 func (a *AWS) deniedOutright(c *call, action string) *fault {
-	in, f := a.input(c, action, "*")
-	if f != nil {
-		return f
-	}
-	if iam.Evaluate(in).Decision == iam.ExplicitDeny {
+	if iam.Evaluate(c.input(action, "*")).Decision == iam.ExplicitDeny {
 		return a.allowed(c, action, "*")
 	}
 	return nil
@@ -110,14 +104,21 @@ func covers(patterns []string, action string) bool {
 	})
 }
 
-// sessionContext is what AWS knows about a call by an assumed role.
+// sessionContext is what AWS knows about a call by its caller.
 func (c *call) sessionContext() map[string][]string {
 	s := c.who
 	m := c.requestContext()
-	m["aws:PrincipalArn"] = []string{c.account.RoleARN(s.Role)}
 	m["aws:PrincipalAccount"] = []string{string(s.Account)}
-	m["aws:PrincipalType"] = []string{"AssumedRole"}
 	m["aws:userid"] = []string{s.userID()}
+	m["aws:ResourceAccount"] = []string{string(c.account.ID)}
+	if s.User != "" {
+		m["aws:PrincipalArn"] = []string{s.arn(c.account)}
+		m["aws:PrincipalType"] = []string{"User"}
+		m["aws:username"] = []string{s.User}
+		return m
+	}
+	m["aws:PrincipalArn"] = []string{c.iamARN("role/" + s.Role)}
+	m["aws:PrincipalType"] = []string{"AssumedRole"}
 	m["aws:TokenIssueTime"] = []string{s.Issued.UTC().Format(time.RFC3339)}
 	if s.Source != "" {
 		m["aws:SourceIdentity"] = []string{s.Source}
@@ -153,10 +154,10 @@ type assumption struct {
 	action     string // "sts:AssumeRoleWithWebIdentity"
 	arn        string // of the role, as it was asked for
 	account    brevet.Account
-	role       brevet.Role
+	role       *heldRole // nil: there is none of that name
+	held       *holding  // of the account
 	caller     iam.Caller
-	identity   []*iam.Policy // the caller's own policies, if it has any
-	session    []*iam.Policy
+	rights     rights // the caller's own policies, if it has any
 	name       string
 	duration   time.Duration
 	given      bool // duration was asked for
@@ -171,11 +172,6 @@ type assumption struct {
 // separately, for the tags and the source identity if there are any: AWS
 // refuses the whole call if one of them is not allowed.
 func (a *AWS) trusted(c *call, w assumption) *fault {
-	trust, err := a.cfg.Trust(w.account, w.role)
-	if err != nil {
-		a.cfg.Log.Error("simulated AWS: trust policy", "role", w.account.RoleARN(w.role.Name), "err", err)
-		return c.refusal(w, w.action)
-	}
 	actions := []string{w.action}
 	if len(w.tags) > 0 {
 		actions = append(actions, "sts:TagSession")
@@ -185,10 +181,10 @@ func (a *AWS) trusted(c *call, w assumption) *fault {
 	}
 	context := iam.NewContext(w.all(c))
 	for _, action := range actions {
-		got := iam.Evaluate(iam.Input{Identity: w.identity, Session: w.session, Resource: trust, Request: iam.Request{Caller: w.caller, Action: action,
-			Resource: w.account.RoleARN(w.role.Name), ResourceAccount: string(w.account.ID), Context: context}})
+		got := iam.Evaluate(iam.Input{Identity: w.rights.identity, Boundary: w.rights.boundary, Session: w.rights.session, Resource: w.role.trust, Request: iam.Request{Caller: w.caller, Action: action,
+			Resource: w.role.arn, ResourceAccount: string(w.account.ID), Context: context}})
 		if got.Decision != iam.Allow {
-			a.cfg.Log.Debug("simulated AWS: trust policy says no", "role", w.account.RoleARN(w.role.Name), "action", action, "why", got.Why)
+			a.cfg.Log.Debug("simulated AWS: trust policy says no", "role", w.role.arn, "action", action, "why", got.Why)
 			return c.refusal(w, action)
 		}
 	}
@@ -234,5 +230,8 @@ func (w assumption) all(c *call) map[string][]string {
 
 // caller is the session as policies' principals see it.
 func (s *session) caller(a brevet.Account) iam.Caller {
+	if s.User != "" {
+		return iam.Caller{Kind: iam.KindUser, ARN: s.arn(a), Account: string(s.Account)}
+	}
 	return iam.Caller{Kind: iam.KindAssumedRole, ARN: s.arn(a), Account: string(s.Account)}
 }

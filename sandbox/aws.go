@@ -7,27 +7,29 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
 	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/catalog"
 	"github.com/brevet-access/brevet/iam"
-	"github.com/brevet-access/brevet/stack"
 )
 
 // AWSConfig says what the simulated AWS holds.
 type AWSConfig struct {
-	Accounts func() []brevet.Account                // every account, with its OIDC provider (Issuer) and Audience; asked at every call
-	Roles    func(brevet.AccountID) []brevet.Role   // the roles of an account's stack
+	Accounts func() []brevet.Account                // every account there is; asked at every call
 	JWKS     func(issuerURL string) ([]byte, error) // the keys of an issuer, as its jwks_uri would serve them
 
-	// Trust and Permissions are the policies of a role; nil: what package
-	// stack writes. The empty slice of permissions allows nothing.
-	Trust       func(brevet.Account, brevet.Role) (*iam.Policy, error)
-	Permissions func(brevet.Account, brevet.Role) ([]*iam.Policy, error)
+	// Catalog, where it is given, returns the catalog in force: what it says
+	// is deployed in the accounts whenever it is another one.
+	Catalog func() *catalog.Catalog
 
+	Dir  string           // the folder that keeps what the accounts hold; "": nothing outlives the process
 	Key  []byte           // 32 bytes that seal session tokens; keep them and sessions survive a restart
 	Host string           // the one Host header that is answered, host:port
 	Now  func() time.Time // nil: time.Now
@@ -39,27 +41,32 @@ type AWS struct {
 	cfg   AWSConfig
 	seal  sealer
 	trail trail
-	born  time.Time // creation time of everything there is
+	born  time.Time // creation time of what no stack made
 	ops   map[string]operation
 	serve http.Handler
+
+	deploying sync.Mutex                      // whoever deploys the catalog
+	ruling    atomic.Pointer[catalog.Catalog] // the catalog that was deployed last
+
+	mu      sync.Mutex // for estates
+	estates map[brevet.AccountID]*estate
 }
 
 // NewAWS returns a simulated AWS. The error is of kind invalid and names the
 // part of the configuration that is missing.
 func NewAWS(cfg AWSConfig) (*AWS, error) {
 	switch {
-	case cfg.Accounts == nil || cfg.Roles == nil || cfg.JWKS == nil:
-		return nil, brevet.Errorf(brevet.Invalid, "the simulated AWS needs Accounts, Roles and JWKS")
+	case cfg.Accounts == nil || cfg.JWKS == nil:
+		return nil, brevet.Errorf(brevet.Invalid, "the simulated AWS needs Accounts and JWKS")
 	case len(cfg.Key) != 32:
 		return nil, brevet.Errorf(brevet.Invalid, "the key of the simulated AWS has %d bytes instead of 32", len(cfg.Key))
 	case cfg.Host == "":
 		return nil, brevet.Errorf(brevet.Invalid, "the simulated AWS needs the host:port that it is reached at")
 	}
-	if cfg.Trust == nil {
-		cfg.Trust = stack.Trust
-	}
-	if cfg.Permissions == nil {
-		cfg.Permissions = stack.Permissions
+	if cfg.Dir != "" {
+		if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+			return nil, brevet.Errorf(brevet.Invalid, "dir: %s", err)
+		}
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -67,9 +74,28 @@ func NewAWS(cfg AWSConfig) (*AWS, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	a := &AWS{cfg: cfg, seal: sealer{slices.Clone(cfg.Key)}, born: brevet.Instant(cfg.Now()).Truncate(time.Second), ops: operations()}
+	a := &AWS{cfg: cfg, seal: sealer{slices.Clone(cfg.Key)}, born: brevet.Instant(cfg.Now()).Truncate(time.Second), ops: operations(), estates: map[brevet.AccountID]*estate{}}
 	a.serve = CheckHost(cfg.Host)(http.HandlerFunc(a.route))
-	return a, nil
+	return a, a.followCatalog()
+}
+
+// followCatalog deploys the catalog in force if it is another than before.
+func (a *AWS) followCatalog() error {
+	if a.cfg.Catalog == nil {
+		return nil
+	}
+	cat := a.cfg.Catalog()
+	if a.ruling.Load() == cat {
+		return nil
+	}
+	a.deploying.Lock()
+	defer a.deploying.Unlock()
+	if a.ruling.Load() == cat {
+		return nil
+	}
+	err := a.deployCatalog(cat)
+	a.ruling.Store(cat)
+	return err
 }
 
 // ServeHTTP answers one call.
@@ -94,7 +120,7 @@ type call struct {
 
 	who     *session // nil until the caller is known
 	account brevet.Account
-	role    brevet.Role
+	may     rights // of the caller
 }
 
 func (c *call) param(name string) string { return c.params.Get(name) }
@@ -109,11 +135,16 @@ func (c *call) addr() string {
 }
 
 func (a *AWS) route(w http.ResponseWriter, r *http.Request) {
+	if err := a.followCatalog(); err != nil {
+		a.cfg.Log.Error("simulated AWS: the catalog cannot be deployed", "err", err)
+	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	switch {
 	case r.URL.Path == "/federation":
 		a.federation(w, r)
+	case r.URL.Path == "/mailbox":
+		a.mailbox(w, r)
 	case r.URL.Path == "/favicon.ico":
 		w.WriteHeader(http.StatusNoContent)
 	case r.Method == http.MethodGet && r.URL.RawQuery == "" && r.Header.Get("Authorization") == "" && strings.Contains(r.Header.Get("Accept"), "text/html"):
@@ -135,6 +166,10 @@ func (a *AWS) call(w http.ResponseWriter, r *http.Request) {
 	case f != nil:
 		f.write(w, c.on, c.service, c.id)
 	case c.on == wireJSON:
+		if e, ok := answer.(revokerError); ok {
+			w.Header().Set("X-Amz-Function-Error", "Unhandled")
+			answer = e
+		}
 		writeJSON(w, http.StatusOK, answer)
 	case c.on == wireS3:
 		writeXML(w, http.StatusOK, answer)
@@ -239,6 +274,9 @@ func (c *call) names() {
 		c.action = c.param("Action")
 		if c.action == "" && c.sig != nil && !slices.Contains(xmlServices, c.service) {
 			c.on = wireJSON // a service of the REST kind
+			if c.service == "lambda" {
+				c.action, _ = lambdaAction(c.req.Method, c.req.URL.Path)
+			}
 		}
 	}
 }
@@ -293,18 +331,19 @@ func parseForm(text string) (url.Values, *fault) {
 	return values, nil
 }
 
-// authenticate finds out who calls: it opens the session token, finds the
-// account and role in which it works, and checks the signature.
+// authenticate finds out who calls: it opens the session token or finds the
+// user of the access key, checks the signature, and gathers the caller's
+// policies as they are now.
 func (a *AWS) authenticate(c *call) *fault {
 	if c.sig == nil {
 		return faultf(missingToken, "Request is missing Authentication Token")
 	}
-	s, ok := a.session(c.sig.Token)
-	if !ok || s.Key != c.sig.Key {
+	s, account, ok := a.caller(c)
+	if !ok || account.Partition() != (brevet.Account{Region: c.sig.Region}).Partition() {
 		return faultf(unknownKey, "The security token included in the request is invalid.")
 	}
-	account, role, ok := a.located(s)
-	if !ok || account.Partition() != (brevet.Account{Region: c.sig.Region}).Partition() {
+	may, ok := a.rights(s, account)
+	if !ok {
 		return faultf(unknownKey, "The security token included in the request is invalid.")
 	}
 	if f := c.sig.check(c.req, c.body, s.Secret); f != nil {
@@ -313,11 +352,69 @@ func (a *AWS) authenticate(c *call) *fault {
 	if f := c.sig.timely(c.now); f != nil {
 		return f
 	}
-	if !c.now.Before(s.Expires) {
+	if s.User == "" && !c.now.Before(s.Expires) {
 		return faultf(expiredToken, "The security token included in the request is expired")
 	}
-	c.who, c.account, c.role = s, account, role
+	c.who, c.account, c.may = s, account, may
 	return nil
+}
+
+// caller finds whose access key signed the call.
+func (a *AWS) caller(c *call) (*session, brevet.Account, bool) {
+	if c.sig.Token == "" {
+		return a.user(c)
+	}
+	s, ok := a.session(c.sig.Token)
+	if !ok || s.Key != c.sig.Key {
+		return nil, brevet.Account{}, false
+	}
+	if s.Broker {
+		home, _, ok := a.brokerHome()
+		return s, home, ok && home.ID == s.Account
+	}
+	account, ok := a.account(s.Account)
+	return s, account, ok
+}
+
+// rights gathers the caller's policies. It reports false if the role or the
+// user is there no more.
+func (a *AWS) rights(s *session, account brevet.Account) (rights, bool) {
+	if s.Broker {
+		_, r, ok := a.brokerHome()
+		if !ok || r.name != s.Role {
+			return rights{}, false
+		}
+		return rights{identity: []*iam.Policy{r.inline[0].Policy}}, true
+	}
+	_, h, f := a.holding(account)
+	if f != nil {
+		return rights{}, false
+	}
+	var may rights
+	switch {
+	case s.User == ownerName:
+		may.identity = h.documents([]string{"arn:" + account.Partition() + ":iam::aws:policy/AdministratorAccess"})
+	case s.User != "":
+		u := h.user(s.User)
+		if u == nil {
+			return rights{}, false
+		}
+		may.identity = h.documents(u.Attached)
+	default:
+		r := h.role(s.Role)
+		if r == nil {
+			return rights{}, false
+		}
+		may.identity, may.boundary = h.permissions(r)
+	}
+	if s.Policy != "" {
+		p, err := iam.Parse([]byte(s.Policy))
+		if err != nil { // it was parsed when the session began
+			return rights{}, false
+		}
+		may.session = []*iam.Policy{p}
+	}
+	return may, true
 }
 
 func (a *AWS) account(id brevet.AccountID) (brevet.Account, bool) {
@@ -327,13 +424,4 @@ func (a *AWS) account(id brevet.AccountID) (brevet.Account, bool) {
 		return brevet.Account{}, false
 	}
 	return accounts[i], true
-}
-
-func (a *AWS) role(account brevet.Account, name brevet.RoleName) (brevet.Role, bool) {
-	roles := a.cfg.Roles(account.ID)
-	i := slices.IndexFunc(roles, func(o brevet.Role) bool { return o.Name == name })
-	if i < 0 {
-		return brevet.Role{}, false
-	}
-	return roles[i], true
 }

@@ -48,11 +48,22 @@ type cloud struct {
 	key      *ecdsa.PrivateKey
 	accounts []brevet.Account
 	roles    []brevet.Role
+	trust    func(brevet.Account, brevet.Role) (*iam.Policy, error) // nil: as package stack writes it
 	jwks     jose.JSONWebKeySet
 	jwksErr  error
 }
 
+// newCloud is a cloud in whose accounts a small stack with the roles is
+// deployed.
 func newCloud(t *testing.T) *cloud {
+	t.Helper()
+	c := newBareCloud(t)
+	c.deploy()
+	return c
+}
+
+// newBareCloud is a cloud whose accounts hold nothing yet.
+func newBareCloud(t *testing.T) *cloud {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -75,7 +86,6 @@ func newCloud(t *testing.T) *cloud {
 	c.url = "http://" + srv.Listener.Addr().String()
 	c.cfg = sandbox.AWSConfig{Key: make([]byte, 32), Host: srv.Listener.Addr().String(), Now: c.clock.now,
 		Accounts: func() []brevet.Account { return c.accounts },
-		Roles:    func(brevet.AccountID) []brevet.Role { return c.roles },
 		JWKS: func(issuer string) ([]byte, error) {
 			if issuer != account.Issuer {
 				return nil, errors.New("another issuer")
@@ -83,7 +93,7 @@ func newCloud(t *testing.T) *cloud {
 			text, err := json.Marshal(c.jwks)
 			return text, errors.Join(err, c.jwksErr)
 		}}
-	c.restart()
+	c.begin()
 	srv.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { c.aws.ServeHTTP(w, r) })
 	srv.Start()
 	t.Cleanup(srv.Close)
@@ -91,6 +101,12 @@ func newCloud(t *testing.T) *cloud {
 }
 
 func (c *cloud) restart() {
+	c.t.Helper()
+	c.begin()
+	c.deploy()
+}
+
+func (c *cloud) begin() {
 	c.t.Helper()
 	a, err := sandbox.NewAWS(c.cfg)
 	if err != nil {
@@ -263,10 +279,12 @@ func TestHostileCallers(t *testing.T) {
 	}
 	roles := c.roles
 	c.roles = c.roles[1:]
+	c.deploy()
 	if _, err := whoami(c, good); codeOf(err) != "InvalidClientTokenId" {
 		t.Errorf("a deleted role: %v", err)
 	}
 	c.roles = roles
+	c.deploy()
 	for host, want := range map[string]int{"evil.example": 421, "localhost": 421} {
 		r := httptest.NewRequest("POST", "/", strings.NewReader(c.form("Admin").Encode()))
 		r.Host = host
@@ -285,7 +303,7 @@ func TestHostileCallers(t *testing.T) {
 
 func TestRoleChaining(t *testing.T) {
 	c := newCloud(t)
-	c.cfg.Trust = func(a brevet.Account, r brevet.Role) (*iam.Policy, error) {
+	c.trust = func(a brevet.Account, r brevet.Role) (*iam.Policy, error) {
 		if a.ID == staging {
 			return stack.Trust(a, r)
 		}
@@ -319,6 +337,7 @@ func TestRoleChaining(t *testing.T) {
 	chained.Result.Credentials.AccessKeyId, chained.Result.Credentials.SecretAccessKey, chained.Result.Credentials.SessionToken = *k.AccessKeyId, *k.SecretAccessKey, *k.SessionToken
 	c.roles[2].Inline = json.RawMessage(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["iam:ListUsers","cloudtrail:LookupEvents"],"Resource":"*","Condition":{"StringEquals":
 		{"aws:PrincipalTag/brevet-grant":"` + grantTag + `","aws:PrincipalTag/team":"a b","aws:SourceIdentity":"engineer"},"Null":{"aws:PrincipalTag/brevet-role":"true"}}}]}`)
+	c.deploy()
 	if status, body := c.query(chained, "iam ListUsers"); status != 200 {
 		t.Errorf("inherited tags: %d\n%s", status, body)
 	}
@@ -375,7 +394,6 @@ func TestAWSConfig(t *testing.T) {
 		"key":      func(c *sandbox.AWSConfig) { c.Key = c.Key[1:] },
 		"host":     func(c *sandbox.AWSConfig) { c.Host = "" },
 		"accounts": func(c *sandbox.AWSConfig) { c.Accounts = nil },
-		"roles":    func(c *sandbox.AWSConfig) { c.Roles = nil },
 		"jwks":     func(c *sandbox.AWSConfig) { c.JWKS = nil },
 	} {
 		cfg := good

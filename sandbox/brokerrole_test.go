@@ -30,6 +30,7 @@ func newBrokerCloud(t *testing.T) *cloud {
 			c.accounts[i].Broker, c.accounts[i].ExternalID = "arn:aws:iam::999999999999:role/brevet-broker", id
 		}
 	}
+	c.deploy()
 	return c
 }
 

@@ -112,7 +112,7 @@ func (a *AWS) login(w http.ResponseWriter, c *call) {
 	if end, ok := deniedFrom(s.Policy); ok && end.Before(until) {
 		until = end
 	}
-	p := consolePage{Account: account.Name, AccountID: string(account.ID), Role: account.Prefix + string(s.Role), Session: s.Name, Source: s.Source,
+	p := consolePage{Account: account.Name, AccountID: string(account.ID), Role: s.Role, Session: s.Name, Source: s.Source,
 		Until: until, Left: brevet.FormatDuration(until.Sub(c.now)), Over: !c.now.Before(until), Destination: destination}
 	for _, k := range slices.Sorted(maps.Keys(s.Tags)) {
 		p.Tags = append(p.Tags, tag{k, s.Tags[k]})
@@ -127,7 +127,7 @@ func (a *AWS) recordLogin(c *call, s *session, account brevet.Account) {
 	r.EventType, r.ReadOnly = "AwsConsoleSignIn", false
 	r.ResponseElements = map[string]any{"ConsoleLogin": "Success"}
 	r.AdditionalData = map[string]any{"MFAUsed": "No", "LoginTo": c.param("Destination"), "MobileVersion": "No"}
-	a.trail.add(r)
+	a.happened(r)
 }
 
 // deniedFrom returns from when on a session policy denies everything, if it

@@ -2,12 +2,7 @@ package sandbox
 
 import (
 	"encoding/xml"
-	"slices"
-	"strconv"
 	"strings"
-	"time"
-
-	"github.com/brevet-access/brevet"
 )
 
 // operation is one API call that the sandbox simulates.
@@ -20,31 +15,103 @@ type operation struct {
 
 // operations lists what is simulated, by service and action.
 func operations() map[string]operation {
-	const sts, iamv = "2011-06-15", "2010-05-08"
-	return map[string]operation{
+	const sts = "2011-06-15"
+	all := map[string]operation{
 		"sts AssumeRole":         {sts, "", nil, assumeRole}, // judges by itself
 		"sts GetCallerIdentity":  {sts, "", nil, getCallerIdentity},
 		"sts GetSessionToken":    {sts, "", nil, refuseSessionToken},
 		"sts GetFederationToken": {sts, "", nil, refuseSessionToken},
 
-		"iam ListRoles":                  {iamv, "iam:ListRoles", allRoles, listRoles},
-		"iam GetRole":                    {iamv, "iam:GetRole", namedRole, getRole},
-		"iam ListAttachedRolePolicies":   {iamv, "iam:ListAttachedRolePolicies", namedRole, listAttachedRolePolicies},
-		"iam ListRolePolicies":           {iamv, "iam:ListRolePolicies", namedRole, listRolePolicies},
-		"iam GetRolePolicy":              {iamv, "iam:GetRolePolicy", namedRole, getRolePolicy},
-		"iam ListOpenIDConnectProviders": {iamv, "iam:ListOpenIDConnectProviders", nil, listProviders},
-		"iam GetOpenIDConnectProvider":   {iamv, "iam:GetOpenIDConnectProvider", namedProvider, getProvider},
-		"iam ListAccountAliases":         {iamv, "iam:ListAccountAliases", nil, listAccountAliases},
-		"iam ListUsers":                  {iamv, "iam:ListUsers", allUsers, listUsers},
-
-		"s3 ListBuckets":                {"", "s3:ListAllMyBuckets", nil, listBuckets},
-		"cloudformation DescribeStacks": {"2010-05-15", "cloudformation:DescribeStacks", namedStack, describeStacks},
-		"cloudformation ListStacks":     {"2010-05-15", "cloudformation:ListStacks", nil, listStacks},
-		"sns ListTopics":                {"2010-03-31", "sns:ListTopics", nil, listTopics},
-		"cloudtrail LookupEvents":       {"", "cloudtrail:LookupEvents", nil, lookupEvents},
-		"logs DescribeLogGroups":        {"", "logs:DescribeLogGroups", allLogGroups, describeLogGroups},
-		"events ListRules":              {"", "events:ListRules", allRules, listRules},
+		"s3 ListBuckets": {"", "s3:ListAllMyBuckets", nil, listBuckets},
 	}
+	add := func(service, version string, calls map[string]operation) {
+		for action, op := range calls {
+			op.version = version
+			if op.permission == "" {
+				op.permission = service + ":" + action
+			}
+			all[service+" "+action] = op
+		}
+	}
+	add("iam", "2010-05-08", iamCalls())
+	add("cloudformation", "2010-05-15", map[string]operation{
+		"CreateStack": {"", "", namedStack, createStack}, "UpdateStack": {"", "", namedStack, updateStack}, "DeleteStack": {"", "", namedStack, deleteStack},
+		"DescribeStacks": {"", "", namedStack, describeStacks}, "ListStacks": {"", "", nil, listStacks},
+		"DescribeStackResources": {"", "", namedStack, describeStackResources}, "ListStackResources": {"", "", namedStack, listStackResources},
+		"DescribeStackEvents": {"", "", namedStack, describeStackEvents}, "GetTemplate": {"", "", namedStack, getTemplate},
+		"GetTemplateSummary": {"", "", namedStack, getTemplateSummary}, "ValidateTemplate": {"", "", nil, validateTemplate},
+		"CreateChangeSet": {"", "", namedStack, createChangeSet}, "DescribeChangeSet": {"", "", namedStack, describeChangeSet},
+		"ExecuteChangeSet": {"", "", namedStack, executeChangeSet}, "DeleteChangeSet": {"", "", namedStack, deleteChangeSet},
+	})
+	add("sns", "2010-03-31", map[string]operation{
+		"ListTopics": {"", "", nil, listTopics}, "GetTopicAttributes": {"", "", namedTopic, getTopicAttributes}, "Subscribe": {"", "", namedTopic, subscribe},
+		"Unsubscribe": {"", "", namedSubscription, unsubscribe}, "ListSubscriptions": {"", "", nil, listSubscriptions},
+		"ListSubscriptionsByTopic": {"", "", namedTopic, listSubscriptions},
+	})
+	add("cloudtrail", "", map[string]operation{
+		"LookupEvents": {"", "", nil, lookupEvents}, "DescribeTrails": {"", "", nil, describeTrails}, "GetTrail": {"", "", namedTrail, getTrail},
+		"GetTrailStatus": {"", "", namedTrail, getTrailStatus}, "DeleteTrail": {"", "", namedTrail, deleteTrail},
+	})
+	add("events", "", map[string]operation{
+		"ListRules": {"", "", allRules, listRules}, "DescribeRule": {"", "", namedRule, describeRule}, "ListTargetsByRule": {"", "", namedRule, listTargets},
+		"PutEvents": {"", "", func(c *call) string { return c.arn("events", "event-bus/default") }, putEvents},
+	})
+	add("logs", "", map[string]operation{
+		"DescribeLogGroups": {"", "", allLogGroups, describeLogGroups}, "DescribeLogStreams": {"", "", namedGroup, describeLogStreams},
+		"FilterLogEvents": {"", "", namedGroup, filterLogEvents}, "GetLogEvents": {"", "", namedGroup, getLogEvents},
+		"DescribeMetricFilters": {"", "", namedGroup, describeMetricFilters}, "StartQuery": {"", "", namedGroup, startQuery},
+		"GetQueryResults": {"", "", nil, getQueryResults},
+	})
+	add("monitoring", "", map[string]operation{
+		"DescribeAlarms": {"", "cloudwatch:DescribeAlarms", allAlarms, describeAlarms}, "ListDashboards": {"", "cloudwatch:ListDashboards", nil, listDashboards},
+		"GetDashboard": {"", "cloudwatch:GetDashboard", namedDashboard, getDashboard},
+	})
+	add("ssm", "", map[string]operation{"DescribeDocument": {"", "", namedDocument, describeDocument}, "GetDocument": {"", "", namedDocument, getDocument}})
+	judged := func(service, version string, resource func(c *call) string, actions ...string) {
+		for _, action := range actions {
+			add(service, version, map[string]operation{action: {"", "", resource, onlyJudged}})
+		}
+	}
+	judged("logs", "", namedGroup, "DeleteLogGroup", "PutRetentionPolicy", "DeleteRetentionPolicy", "DeleteMetricFilter")
+	judged("events", "", namedRule, "PutRule", "DisableRule", "DeleteRule", "PutTargets", "RemoveTargets")
+	judged("cloudtrail", "", namedTrail, "StopLogging", "UpdateTrail")
+	judged("sns", "2010-03-31", namedTopic, "DeleteTopic", "SetTopicAttributes")
+	judged("ssm", "", namedDocument, "DeleteDocument", "UpdateDocument")
+	judged("iam", "2010-05-08", namedPolicy, "DeletePolicy")
+	add("lambda", "", map[string]operation{"GetFunction": {"", "", namedFunction, getFunction}, "Invoke": {"", "lambda:InvokeFunction", namedFunction, invoke}})
+	return all
+}
+
+// onlyJudged is a call that the sandbox authorises and then does not carry
+// out: what policies say of it is what matters here.
+func onlyJudged(_ *AWS, c *call) (any, *fault) {
+	return nil, faultf(notSimulated, "You may do this, but the brevet sandbox does not simulate %s:%s.", c.service, c.action)
+}
+
+// iamCalls are those of IAM.
+func iamCalls() map[string]operation {
+	all := map[string]operation{
+		"ListRoles": {"", "", allRoles, listRoles}, "GetRole": {"", "", namedRole, getRole},
+		"ListAttachedRolePolicies": {"", "", namedRole, listAttachedRolePolicies}, "ListRolePolicies": {"", "", namedRole, listRolePolicies},
+		"GetRolePolicy":              {"", "", namedRole, getRolePolicy},
+		"ListOpenIDConnectProviders": {"", "", nil, listProviders}, "GetOpenIDConnectProvider": {"", "", namedProvider, getProvider},
+		"ListAccountAliases": {"", "", nil, listAccountAliases}, "ListUsers": {"", "", allUsers, listUsers},
+		"GetPolicy": {"", "", namedPolicy, getPolicy}, "GetPolicyVersion": {"", "", namedPolicy, getPolicyVersion},
+		"ListPolicyVersions": {"", "", namedPolicy, listPolicyVersions}, "ListEntitiesForPolicy": {"", "", namedPolicy, listEntities},
+	}
+	for action := range iamEdits {
+		resource := namedRole
+		switch {
+		case strings.HasSuffix(action, "PolicyVersion"):
+			resource = namedPolicy
+		case strings.Contains(action, "User") || action == "CreateAccessKey":
+			resource = namedUser
+		case strings.HasSuffix(action, "Provider"):
+			resource = namedProvider
+		}
+		all[action] = operation{"", "", resource, editIAM}
+	}
+	return all
 }
 
 // run finds the operation that an authenticated call means, authorises and
@@ -64,7 +131,7 @@ func (a *AWS) run(c *call) (any, *fault) {
 		if op.resource != nil {
 			resource = op.resource(c)
 		}
-		if f := a.allowed(c, op.permission, resource); f != nil {
+		if f := a.allowed(c, op.permission, resource, a.about(c)); f != nil {
 			return nil, f
 		}
 	}
@@ -104,75 +171,32 @@ func allRoles(c *call) string      { return c.iamARN("role/") }
 func allUsers(c *call) string      { return c.iamARN("user/") }
 func namedRole(c *call) string     { return c.iamARN("role/" + c.param("RoleName")) }
 func namedProvider(c *call) string { return c.param("OpenIDConnectProviderArn") }
-func allLogGroups(c *call) string  { return c.arn("logs", "log-group::log-stream:") }
-func allRules(c *call) string      { return c.arn("events", "rule/*") }
 
-// stackName is what the sandbox calls each account's one stack.
-const stackName = "brevet-access"
-
-func stackARN(c *call) string {
-	digest := roleID(c.account.ID, "stack "+stackName)
-	return c.arn("cloudformation", "stack/"+stackName+"/"+strings.ToLower(digest[4:12]+"-"+digest[12:16]+"-4"+digest[16:19]+"-8000-"+digest[4:16]))
+func namedUser(c *call) string {
+	return c.iamARN("user/" + orEmpty(c.param("UserName"), c.who.User))
 }
+func namedPolicy(c *call) string       { return c.param("PolicyArn") }
+func namedSubscription(c *call) string { return c.param("SubscriptionArn") }
 
-func namedStack(c *call) string {
-	switch name := c.param("StackName"); {
-	case name == "":
-		return c.arn("cloudformation", "stack/*/*")
-	case name == stackName:
-		return stackARN(c)
-	case strings.HasPrefix(name, "arn:"):
-		return name
-	default:
-		return c.arn("cloudformation", "stack/"+name+"/*")
+// about is what AWS knows beyond the request itself of what a call of IAM is
+// about: the policy that it attaches, and the boundary of the role, which for
+// CreateRole and PutRolePermissionsBoundary is the one it asks for.
+func (a *AWS) about(c *call) map[string][]string {
+	if c.service != "iam" {
+		return nil
 	}
-}
-
-// stackSummary is the account's stack, as both calls state it.
-type stackSummary struct {
-	StackId, StackName, TemplateDescription, CreationTime, StackStatus string
-}
-
-// stackDescription is what DescribeStacks states beyond the summary.
-type stackDescription struct {
-	StackId, StackName, Description, CreationTime, StackStatus string
-	Capabilities                                               members[string]
-	Outputs                                                    members[stackOutput]
-	Tags                                                       members[string]
-	DisableRollback                                            bool
-}
-
-type stackOutput struct{ OutputKey, OutputValue string }
-
-const stackAbout = "brevet: temporary access (simulated by the brevet sandbox)"
-
-func describeStacks(a *AWS, c *call) (any, *fault) {
-	id := stackARN(c)
-	if name := c.param("StackName"); name != "" && name != stackName && name != id {
-		return nil, faultf(validationError, "Stack with id %s does not exist", clip(name))
+	m := map[string][]string{}
+	if strings.HasPrefix(c.action, "Attach") || strings.HasPrefix(c.action, "Detach") {
+		m["iam:PolicyARN"] = []string{c.param("PolicyArn")}
 	}
-	d := stackDescription{StackId: id, StackName: stackName, Description: stackAbout, CreationTime: a.born.Format(time.RFC3339), StackStatus: "CREATE_COMPLETE"}
-	d.Capabilities.Member = []string{"CAPABILITY_NAMED_IAM"}
-	d.Outputs.Member = []stackOutput{{"ContractVersion", strconv.Itoa(c.account.Contract)}}
-	return struct{ Stacks members[stackDescription] }{members[stackDescription]{[]stackDescription{d}}}, nil
-}
-
-func listStacks(a *AWS, c *call) (any, *fault) {
-	var out struct{ StackSummaries members[stackSummary] }
-	var wanted []string
-	for i := 1; c.params.Has("StackStatusFilter.member." + strconv.Itoa(i)); i++ {
-		wanted = append(wanted, c.param("StackStatusFilter.member."+strconv.Itoa(i)))
+	if asked := c.param("PermissionsBoundary"); asked != "" {
+		m["iam:PermissionsBoundary"] = []string{asked}
+	} else if _, h, f := a.holding(c.account); f == nil && c.action != "CreateRole" {
+		if r := h.role(c.param("RoleName")); r != nil && r.boundary != "" {
+			m["iam:PermissionsBoundary"] = []string{r.boundary}
+		}
 	}
-	if wanted == nil || slices.Contains(wanted, "CREATE_COMPLETE") {
-		out.StackSummaries.Member = []stackSummary{{stackARN(c), stackName, stackAbout, a.born.Format(time.RFC3339), "CREATE_COMPLETE"}}
-	}
-	return out, nil
-}
-
-type topic struct{ TopicArn string }
-
-func listTopics(_ *AWS, c *call) (any, *fault) {
-	return struct{ Topics members[topic] }{members[topic]{[]topic{{c.arn("sns", stackName)}}}}, nil
+	return m
 }
 
 // bucket is one line of ListBuckets.
@@ -200,46 +224,5 @@ func listBuckets(a *AWS, c *call) (any, *fault) {
 	return out, nil
 }
 
-func describeLogGroups(a *AWS, c *call) (any, *fault) {
-	in := struct{ LogGroupNamePrefix, LogGroupNamePattern string }{}
-	if f := c.json(&in); f != nil {
-		return nil, f
-	}
-	name := "/brevet/access"
-	groups := []map[string]any{}
-	if strings.HasPrefix(name, in.LogGroupNamePrefix) && strings.Contains(name, in.LogGroupNamePattern) {
-		groups = append(groups, map[string]any{
-			"logGroupName": name, "arn": c.arn("logs", "log-group:"+name+":*"), "logGroupArn": c.arn("logs", "log-group:"+name),
-			"creationTime": a.born.UnixMilli(), "retentionInDays": 365, "storedBytes": 0, "metricFilterCount": 0, "logGroupClass": "STANDARD",
-		})
-	}
-	return map[string]any{"logGroups": groups}, nil
-}
-
-func listRules(_ *AWS, c *call) (any, *fault) {
-	in := struct{ NamePrefix string }{}
-	if f := c.json(&in); f != nil {
-		return nil, f
-	}
-	rules := []map[string]any{}
-	if strings.HasPrefix(stackName, in.NamePrefix) {
-		rules = append(rules, map[string]any{
-			"Name": stackName, "Arn": c.arn("events", "rule/"+stackName), "State": "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS",
-			"EventBusName": "default", "Description": stackAbout,
-		})
-	}
-	return map[string]any{"Rules": rules}, nil
-}
-
 // lastPolicyName is the part of a managed policy's name after its path.
 func lastPolicyName(name string) string { return name[strings.LastIndexByte(name, '/')+1:] }
-
-// roleNamed finds the role that a call names by its IAM name.
-func (a *AWS) roleNamed(c *call) (brevet.Role, *fault) {
-	name, ok := strings.CutPrefix(c.param("RoleName"), c.account.Prefix)
-	role, found := a.role(c.account, brevet.RoleName(name))
-	if !ok || !found {
-		return brevet.Role{}, faultf(noSuchEntity, "The role with name %s cannot be found.", clip(c.param("RoleName")))
-	}
-	return role, nil
-}

@@ -4,23 +4,36 @@
 //
 // # The simulated AWS
 //
-// [AWS] holds the accounts of a catalog, as if each customer had deployed its
-// stack there. It believes nothing: an identity token is checked against the
-// keys of the customer's issuer, the role's trust policy is the very document
-// that package stack writes and is evaluated by package iam, every later call
-// must be signed (Signature Version 4, checked by hand in sigv4.go), and is
-// authorised against the role's permissions and the session policy. So a
-// session whose grant has ended is refused here as it is by AWS.
+// [AWS] holds the accounts of a catalog. Each holds what stacks made in it, and
+// nothing else decides: brevetd dev deploys the generated templates through
+// the same simulated CloudFormation that answers the customer's own calls, so
+// a stack can be deployed by hand, frozen and deleted. It believes nothing: an
+// identity token is checked against the keys of the customer's issuer, if the
+// account has registered it, roles are judged by the policies that stand in
+// the deployed templates (trust, permissions, boundary), evaluated by package
+// iam, and every later call must be signed (Signature Version 4, checked by
+// hand in sigv4.go). So a session whose grant has ended is refused here as it
+// is by AWS.
 //
-// It keeps no credentials. A session token is a sealed blob that says
+// Every call becomes an event of CloudTrail. While a trail logs (each account
+// has its organization's to begin with), the deployed rules hand events to
+// the deployed log group, count them for alarms, and mail whoever confirmed a
+// subscription: the mailbox is a page at /mailbox. What was logged, mailed and
+// traced does not outlive the process; stacks do.
+//
+// Each account has an owner (see [AWS.Owner]), the customer's own
+// administrator, whose access key dev.json names.
+//
+// It keeps no credentials of sessions. A session token is a sealed blob that says
 // everything about its session, the secret key included; hence sessions
 // survive a restart of the sandbox.
 //
 // One address stands for every service and region: which one is meant follows
-// from the scope of the signature. STS, and the few read-only calls of IAM,
-// S3, CloudTrail, CloudFormation, SNS, Logs and Events that brevet and
-// newcomers need, are answered; anything else is refused in the form that
-// the service's clients understand, by an error that says so.
+// from the scope of the signature. STS, CloudFormation, and the calls of IAM,
+// CloudTrail, Events, Logs, CloudWatch, SNS, SSM, Lambda and S3 that stacks,
+// brevet and newcomers need, are answered; anything else is refused in the
+// form that the service's clients understand, by an error that says so. The
+// only function that runs is the stacks' revoker, or rather what it does.
 //
 // # The simulated identity provider
 //

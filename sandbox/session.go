@@ -14,13 +14,15 @@ import (
 	"github.com/brevet-access/brevet"
 )
 
-// session is everything about a set of credentials. Its sealed form is the
-// session token, so the sandbox need not remember it.
+// session is everything about a set of credentials: of an assumed role, whose
+// sealed form is the session token, so that the sandbox need not remember it,
+// or of an IAM user.
 type session struct {
 	Key        string            `json:"k"` // access key id
 	Secret     string            `json:"s"`
 	Account    brevet.AccountID  `json:"a"`
-	Role       brevet.RoleName   `json:"r"`
+	Role       string            `json:"r"`           // its IAM name
+	User       string            `json:"u,omitempty"` // the IAM user that calls; then there is no role
 	Name       string            `json:"n"`           // RoleSessionName
 	Tags       map[string]string `json:"t,omitempty"` // session tags
 	Transitive []string          `json:"v,omitempty"` // keys of the tags that a chained session inherits
@@ -101,15 +103,26 @@ func randomText(n int) string {
 }
 
 // roleID returns the unique id of a role, the same at every start.
-func roleID(a brevet.AccountID, r brevet.RoleName) string {
-	digest := sha256.Sum256([]byte("brevet sandbox role\x00" + string(a) + "\x00" + string(r)))
+func roleID(a brevet.AccountID, r string) string {
+	digest := sha256.Sum256([]byte("brevet sandbox role\x00" + string(a) + "\x00" + r))
 	return "AROA" + base32.StdEncoding.EncodeToString(digest[:])[:17]
 }
 
-// arn is the session's ARN, as GetCallerIdentity states it.
+// arn is the caller's ARN, as GetCallerIdentity states it.
 func (s *session) arn(a brevet.Account) string {
-	return "arn:" + a.Partition() + ":sts::" + string(a.ID) + ":assumed-role/" + a.Prefix + string(s.Role) + "/" + s.Name
+	if s.User != "" {
+		return "arn:" + a.Partition() + ":iam::" + string(a.ID) + ":user/" + s.User
+	}
+	return "arn:" + a.Partition() + ":sts::" + string(a.ID) + ":assumed-role/" + s.Role + "/" + s.Name
 }
 
-// userID is AWS's aws:userid of the session.
-func (s *session) userID() string { return roleID(s.Account, s.Role) + ":" + s.Name }
+// userID is AWS's aws:userid of the caller.
+func (s *session) userID() string {
+	if s.User != "" {
+		return userID(s.Account, s.User)
+	}
+	return roleID(s.Account, s.Role) + ":" + s.Name
+}
+
+// userID returns the unique id of a user, the same at every start.
+func userID(a brevet.AccountID, name string) string { return "AIDA" + roleID(a, "user "+name)[4:] }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/iam"
-	"github.com/brevet-access/brevet/stack"
 )
 
 const (
@@ -72,11 +71,14 @@ func (a *AWS) assumeWithWebIdentity(c *call) (any, *fault) {
 		return nil, faultf(accessDenied, "Not authorized to perform %s", w.action)
 	}
 	c.account = w.account
-	id, f := a.verify(token, w.account, c.now)
+	if c.sig == nil { // brevet asks the STS of the account's own region
+		c.region = w.account.Region
+	}
+	id, f := a.verify(token, w.held, c.now)
 	if f != nil {
 		return nil, f
 	}
-	result, s, f := a.assume(c, a.federated(w, id), id)
+	result, s, f := a.assume(c, federated(w, id), id)
 	a.recordAssumption(c, w, id, s, f)
 	if f != nil {
 		return nil, f
@@ -85,8 +87,8 @@ func (a *AWS) assumeWithWebIdentity(c *call) (any, *fault) {
 }
 
 // federated completes a wish with what the token said.
-func (a *AWS) federated(w assumption, id identity) assumption {
-	provider, host := stack.ProviderARN(w.account), strings.TrimPrefix(w.account.Issuer, "https://")
+func federated(w assumption, id identity) assumption {
+	provider, host := id.Provider.arn, id.Provider.url
 	w.caller = iam.Caller{Kind: iam.KindFederated, Federated: provider}
 	w.source, w.tags, w.transitive = id.Source, id.Tags, id.Transitive
 	w.context = map[string][]string{
@@ -99,7 +101,7 @@ func (a *AWS) federated(w assumption, id identity) assumption {
 
 // assume judges a wish and issues the session.
 func (a *AWS) assume(c *call, w assumption, id identity) (assumeRoleResult, *session, *fault) {
-	if w.role.Name == "" { // AWS does not tell whether the role exists
+	if w.role == nil { // AWS does not tell whether the role exists
 		return assumeRoleResult{}, nil, c.refusal(w, w.action)
 	}
 	packed, f := w.packed()
@@ -109,11 +111,11 @@ func (a *AWS) assume(c *call, w assumption, id identity) (assumeRoleResult, *ses
 	if f := a.trusted(c, w); f != nil {
 		return assumeRoleResult{}, nil, f
 	}
-	if w.duration > w.role.Max {
+	if w.duration > w.role.max {
 		return assumeRoleResult{}, nil, faultf(validationError, "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 	}
-	s := &session{Account: w.account.ID, Role: w.role.Name, Name: w.name, Tags: maps.Clone(w.tags), Transitive: slices.Clone(w.transitive), Source: w.source,
-		Policy: w.policy, Provider: w.caller.Federated, Issued: c.now, Expires: c.now.Add(w.duration).Truncate(time.Second), Chained: c.who != nil}
+	s := &session{Account: w.account.ID, Role: w.role.name, Name: w.name, Tags: maps.Clone(w.tags), Transitive: slices.Clone(w.transitive), Source: w.source,
+		Policy: w.policy, Provider: w.caller.Federated, Issued: c.now, Expires: c.now.Add(w.duration).Truncate(time.Second), Chained: c.who != nil && c.who.User == ""}
 	if c.who != nil {
 		s.add(c.who)
 	}
@@ -153,10 +155,11 @@ func (a *AWS) wish(c *call, action string) (assumption, *fault) {
 		return w, f
 	}
 	if account, ok := a.account(brevet.AccountID(arn[2])); ok && account.Partition() == arn[1] {
-		w.account = account
-		if name, ok := strings.CutPrefix(arn[3], account.Prefix); ok {
-			w.role, _ = a.role(account, brevet.RoleName(name))
+		_, h, f := a.holding(account)
+		if f != nil {
+			return w, f
 		}
+		w.account, w.held, w.role = account, h, h.role(arn[3])
 	}
 	return w, nil
 }
@@ -222,7 +225,7 @@ func assumeRole(a *AWS, c *call) (any, *fault) {
 	if f != nil {
 		return nil, f
 	}
-	if w.duration > longestChained {
+	if w.duration > longestChained && c.who.User == "" {
 		return nil, faultf(validationError, "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining")
 	}
 	if w.source = c.param("SourceIdentity"); w.source != "" && !sourceOK(w.source) {
@@ -243,9 +246,7 @@ func assumeRole(a *AWS, c *call) (any, *fault) {
 		}
 		w.context = map[string][]string{"sts:ExternalId": {id}}
 	}
-	if f := a.bothSides(c, &w); f != nil {
-		return nil, f
-	}
+	w.bothSides(c)
 	result, s, f := a.assume(c, w, identity{})
 	if f != nil {
 		return nil, f
@@ -256,19 +257,14 @@ func assumeRole(a *AWS, c *call) (any, *fault) {
 
 // bothSides completes the wish with the caller that the trust policy sees,
 // and with that caller's own policies, which count too.
-func (a *AWS) bothSides(c *call, w *assumption) *fault {
-	in, f := a.input(c, w.action, w.arn)
-	if f != nil {
-		return f
-	}
-	w.caller, w.identity, w.session = in.Request.Caller, in.Identity, in.Session
+func (w *assumption) bothSides(c *call) {
+	w.caller, w.rights = c.who.caller(c.account), c.may
 	if w.context == nil {
 		w.context = map[string][]string{}
 	}
 	for k, v := range c.sessionContext() {
 		w.context[k] = v
 	}
-	return nil
 }
 
 // inherit takes over the source identity, which a chained session cannot

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/brevet-access/brevet"
-	"github.com/brevet-access/brevet/stack"
 )
 
 // mostRecords bounds the memory of the trail; the oldest records go first.
@@ -95,9 +94,14 @@ func (r *record) fail(f *fault, on wire) {
 // by notes in the record which session called.
 func (r *record) by(s *session, a brevet.Account) {
 	r.key, r.username = s.Key, s.Name
+	if s.User != "" {
+		r.UserIdentity = map[string]any{"type": "IAMUser", "principalId": s.userID(), "arn": s.arn(a), "accountId": string(s.Account),
+			"accessKeyId": s.Key, "userName": s.User}
+		return
+	}
 	context := map[string]any{
-		"sessionIssuer": map[string]any{"type": "Role", "principalId": roleID(s.Account, s.Role), "arn": a.RoleARN(s.Role),
-			"accountId": string(s.Account), "userName": a.Prefix + string(s.Role)},
+		"sessionIssuer": map[string]any{"type": "Role", "principalId": roleID(s.Account, s.Role), "arn": "arn:" + a.Partition() + ":iam::" + string(a.ID) + ":role/" + s.Role,
+			"accountId": string(s.Account), "userName": s.Role},
 		"attributes": map[string]any{"mfaAuthenticated": "false", "creationDate": s.Issued.UTC().Format(time.RFC3339)},
 	}
 	if s.Source != "" {
@@ -119,6 +123,9 @@ func (a *AWS) record(c *call, f *fault) {
 	r := c.record(c.account.ID, c.service+".amazonaws.com", clip(c.action))
 	r.by(c.who, c.account)
 	r.fail(f, c.on)
+	if c.on == wireJSON {
+		r.RequestParameters = c.bodyParameters()
+	}
 	for name, v := range c.params {
 		if name != "Action" && name != "Version" && !strings.HasPrefix(name, "X-Amz-") {
 			if r.RequestParameters == nil {
@@ -127,7 +134,24 @@ func (a *AWS) record(c *call, f *fault) {
 			r.RequestParameters[strings.ToLower(name[:1])+name[1:]] = clip(v[0])
 		}
 	}
-	a.trail.add(r)
+	a.happened(r)
+}
+
+// bodyParameters are the plain members of a JSON call's input.
+func (c *call) bodyParameters() map[string]any {
+	var in, out map[string]any
+	if json.Unmarshal(c.body, &in) != nil {
+		return nil
+	}
+	for name, v := range in {
+		if s := text(v); s != "" && name != "" {
+			if out == nil {
+				out = map[string]any{}
+			}
+			out[strings.ToLower(name[:1])+name[1:]] = clip(s)
+		}
+	}
+	return out
 }
 
 // assumed is the part that the records of both ways to assume a role share.
@@ -158,21 +182,20 @@ func (r *record) assumed(w assumption, s *session) {
 // recordAssumption writes down AssumeRoleWithWebIdentity once the token was
 // believed; AWS does not record one that was not.
 func (a *AWS) recordAssumption(c *call, w assumption, id identity, s *session, f *fault) {
-	w = a.federated(w, id)
+	w = federated(w, id)
 	r := c.record(w.account.ID, "sts.amazonaws.com", "AssumeRoleWithWebIdentity")
-	provider := strings.TrimPrefix(w.account.Issuer, "https://")
 	r.username = id.Subject
-	r.UserIdentity = map[string]any{"type": "WebIdentityUser", "principalId": stack.ProviderARN(w.account) + ":" + id.Audience + ":" + id.Subject,
-		"userName": id.Subject, "identityProvider": stack.ProviderARN(w.account)}
+	r.UserIdentity = map[string]any{"type": "WebIdentityUser", "principalId": id.Provider.arn + ":" + id.Audience + ":" + id.Subject,
+		"userName": id.Subject, "identityProvider": id.Provider.arn}
 	r.assumed(w, s)
 	if s != nil {
 		r.key = s.Key
 		r.ResponseElements["subjectFromWebIdentityToken"] = id.Subject
-		r.ResponseElements["provider"] = provider
+		r.ResponseElements["provider"] = id.Provider.url
 		r.ResponseElements["audience"] = id.Audience
 	}
 	r.fail(f, c.on)
-	a.trail.add(r)
+	a.happened(r)
 }
 
 // remember writes down an AssumeRole that succeeded, in the accounts of both
@@ -181,11 +204,11 @@ func (a *AWS) remember(c *call, w assumption, s *session) {
 	r := c.record(c.account.ID, "sts.amazonaws.com", "AssumeRole")
 	r.by(c.who, c.account)
 	r.assumed(w, s)
-	a.trail.add(r)
+	a.happened(r)
 	if w.account.ID != c.account.ID {
 		r.RecipientAccountID, r.EventID = string(w.account.ID), requestID()
 		r.UserIdentity = map[string]any{"type": "AWSAccount", "principalId": c.who.userID(), "accountId": string(c.account.ID)}
-		a.trail.add(r)
+		a.happened(r)
 	}
 }
 

@@ -13,12 +13,11 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	josejson "github.com/go-jose/go-jose/v4/json"
 	"github.com/go-jose/go-jose/v4/jwt"
-
-	"github.com/brevet-access/brevet"
 )
 
 // identity is what a web identity token was found to say.
 type identity struct {
+	Provider   heldProvider // of the account, that vouches for it
 	Subject    string
 	Audience   string
 	Source     string
@@ -57,7 +56,7 @@ type claims struct {
 // verify checks a web identity token as the account's OIDC provider would
 // have STS check it: the signature by a key of the registered issuer, the
 // audience, the times, and the shape of the claims meant for AWS.
-func (a *AWS) verify(token string, account brevet.Account, now time.Time) (identity, *fault) {
+func (a *AWS) verify(token string, h *holding, now time.Time) (identity, *fault) {
 	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256, jose.RS256})
 	if err != nil || len(parsed.Headers) != 1 {
 		return identity{}, faultf(invalidIdentity, "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)")
@@ -66,24 +65,28 @@ func (a *AWS) verify(token string, account brevet.Account, now time.Time) (ident
 	if err := parsed.UnsafeClaimsWithoutVerification(&said); err != nil {
 		return identity{}, faultf(invalidIdentity, "The ID Token provided is not a valid JWT: its claims cannot be read")
 	}
-	if account.Issuer == "" || said.Issuer != account.Issuer {
+	i := slices.IndexFunc(h.providers, func(p heldProvider) bool { return said.Issuer == "https://"+p.url })
+	if i < 0 {
 		return identity{}, faultf(invalidIdentity, "No OpenIDConnect provider found in your account for %s", clip(said.Issuer))
 	}
-	key, f := a.key(account.Issuer, parsed.Headers[0])
+	provider := h.providers[i]
+	key, f := a.key(said.Issuer, parsed.Headers[0])
 	if f != nil {
 		return identity{}, f
 	}
 	if err := parsed.Claims(key, &said); err != nil {
 		return identity{}, faultf(invalidIdentity, "Couldn't verify the signature of the ID Token")
 	}
-	audience, f := said.audience(account)
+	audience, f := said.audience(provider)
 	if f != nil {
 		return identity{}, f
 	}
 	if f := said.timely(now); f != nil {
 		return identity{}, f
 	}
-	return said.identity(audience)
+	id, f := said.identity(audience)
+	id.Provider = provider
+	return id, f
 }
 
 // key finds the one key of the issuer that the token's header names.
@@ -116,7 +119,7 @@ func (a *AWS) key(issuer string, h jose.Header) (any, *fault) {
 
 // audience returns the one value that IAM compares: azp where there are
 // several audiences.
-func (c claims) audience(account brevet.Account) (string, *fault) {
+func (c claims) audience(p heldProvider) (string, *fault) {
 	aud := ""
 	switch {
 	case len(c.Audience) == 1:
@@ -124,7 +127,7 @@ func (c claims) audience(account brevet.Account) (string, *fault) {
 	case len(c.Audience) > 1 && slices.Contains(c.Audience, c.Party):
 		aud = c.Party
 	}
-	if aud == "" || aud != account.Audience {
+	if aud == "" || !slices.Contains(p.audiences, aud) {
 		return "", faultf(invalidIdentity, "Incorrect token audience")
 	}
 	return aud, nil

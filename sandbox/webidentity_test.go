@@ -210,8 +210,8 @@ func TestRS256(t *testing.T) {
 // actions refuses the whole call if the token needs it.
 func TestTagsAndSourceNeedTrust(t *testing.T) {
 	c := newCloud(t)
-	actions := ""
-	c.cfg.Trust = func(a brevet.Account, r brevet.Role) (*iam.Policy, error) {
+	actions := `"sts:AssumeRole"`
+	c.trust = func(a brevet.Account, r brevet.Role) (*iam.Policy, error) {
 		return iam.Parse([]byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":[` + actions + `],
 			"Principal":{"Federated":"arn:aws:iam::111122223333:oidc-provider/issuer.brevet.invalid/c/cu_x"}}]}`))
 	}
@@ -231,6 +231,7 @@ func TestTagsAndSourceNeedTrust(t *testing.T) {
 		{tag + "," + source, true, true, "Not authorized to perform sts:AssumeRoleWithWebIdentity"},
 	} {
 		actions = tt.actions
+		c.deploy()
 		claims := c.claims("Admin")
 		if !tt.tags {
 			delete(claims, "https://aws.amazon.com/tags")

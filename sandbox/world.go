@@ -46,11 +46,14 @@ type PersonFact struct {
 	Groups   []string `json:"groups"`
 }
 
-// AccountFact is a simulated account.
+// AccountFact is a simulated account. Owner is the access key of the
+// customer's own administrator there.
 type AccountFact struct {
-	Name     string `json:"name"`
-	ID       string `json:"id"`
-	Customer string `json:"customer"`
+	Name     string    `json:"name"`
+	ID       string    `json:"id"`
+	Customer string    `json:"customer"`
+	Region   string    `json:"region"`
+	Owner    OwnerFact `json:"owner"`
 }
 
 // World is a sandbox: broker, identity provider and cloud in one process.
@@ -151,21 +154,22 @@ func (w *World) build(ctx context.Context, c Config, s secrets) (err error) {
 	cfg.Providers = []service.Provider{p}
 	w.Service, err = service.Open(ctx, cfg, service.Options{Now: c.Now, Log: c.Log, Endpoint: w.Facts.AWS, Banner: banner,
 		Credentials: func(ctx context.Context) (brevet.Credential, error) { return w.Cloud.BrokerCredential(ctx) },
-		STS:         func(string, string) string { return w.Facts.AWS }, SignIn: w.Facts.AWS + "/federation", Console: w.Facts.AWS + "/console"})
+		STS:         func(string, string) string { return w.Facts.AWS },
+		API:         func(string, string, string) string { return w.Facts.AWS },
+		SignIn:      w.Facts.AWS + "/federation", Console: w.Facts.AWS + "/console"})
 	if err != nil {
 		return err
 	}
 	cat := w.Service.Broker.Catalog
 	w.Cloud, err = NewAWS(AWSConfig{Key: s.AWSKey, Host: w.host(2), Now: c.Now, Log: c.Log,
 		Accounts: func() []brevet.Account { return cat().Accounts },
-		Roles:    func(id brevet.AccountID) []brevet.Role { return cat().RolesIn(id) },
-		JWKS:     w.jwks})
+		Catalog:  cat, JWKS: w.jwks, Dir: filepath.Join(c.Dir, "aws")})
 	if err != nil {
 		return err
 	}
 	for _, a := range cat().Accounts {
 		customer, _ := cat().CustomerByID(a.Customer)
-		w.Facts.Accounts = append(w.Facts.Accounts, AccountFact{Name: a.Name, ID: string(a.ID), Customer: customer.Name})
+		w.Facts.Accounts = append(w.Facts.Accounts, AccountFact{Name: a.Name, ID: string(a.ID), Customer: customer.Name, Region: a.Region, Owner: w.Cloud.Owner(a.ID)})
 	}
 	for _, p := range s.People {
 		w.Facts.People = append(w.Facts.People, PersonFact{Username: p.Username, Password: p.Password, TOTP: p.TOTP, Groups: p.Groups})
