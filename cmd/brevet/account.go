@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -10,17 +12,18 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/api"
 	"github.com/brevet-access/brevet/catalog"
 )
 
 func (c *cli) account() *cobra.Command {
-	return family("account", "Add accounts to a catalog file", c.accountAdd())
+	return family("account", "Add, list and remove accounts", c.accountAdd(), c.accountList(), c.accountRemove())
 }
 
 // newAccount is what brevet account add was told.
 type newAccount struct{ file, customer, name, number, env, region string }
 
-// added is the answer of account add as JSON.
+// added is the answer of account add, and of account remove, as JSON.
 type added struct {
 	File     string `json:"file"`
 	Customer string `json:"customer"`
@@ -68,20 +71,127 @@ func (c *cli) addAccount(a newAccount) error {
 	if err := a.complete(); err != nil {
 		return err
 	}
-	text, err := os.ReadFile(a.file)
-	if err != nil {
-		return brevet.Errorf(brevet.Invalid, "cannot read %s: %s", a.file, rootCause(err))
-	}
-	out, err := catalog.AddAccount(text, a.customer, a.name, a.number, a.env, a.region, rand.Reader, c.now())
-	if err != nil {
-		return err
-	}
-	if err := replace(a.file, out, 0o644); err != nil {
+	if _, err := c.editCatalog(a.file, func(text []byte) ([]byte, error) {
+		return catalog.AddAccount(text, a.customer, a.name, a.number, a.env, a.region, rand.Reader, c.now())
+	}); err != nil {
 		return err
 	}
 	return c.print(added{a.file, a.customer, a.name, a.number, a.env, a.region}, func() {
 		c.say("%s (%s) is in %s now; propose it with: brevet catalog apply %s", a.name, a.number, a.file, a.file)
 	})
+}
+
+// editCatalog changes a catalog file as a whole: edit gets its text, and ids,
+// audiences and external ids that are missing are made up.
+func (c *cli) editCatalog(file string, edit func([]byte) ([]byte, error)) (*catalog.Catalog, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, brevet.Errorf(brevet.Invalid, "cannot read %s: %s", file, rootCause(err))
+	}
+	if _, err := catalog.ParseIncomplete(file, text); err != nil {
+		return nil, err // by the file's own name
+	}
+	if text, err = edit(text); err != nil {
+		return nil, err
+	}
+	if text, _, err = catalog.Complete(text, rand.Reader, c.now()); err != nil {
+		return nil, err
+	}
+	cat, err := catalog.Parse(file, text)
+	if err != nil {
+		return nil, err
+	}
+	return cat, replace(file, text, 0o644)
+}
+
+func (c *cli) accountList() *cobra.Command {
+	var file, customer string
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List accounts: of customers at which you hold a right, or a file's",
+		Args:  usage(exactly()),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			list, err := c.customers(cmd.Context(), file)
+			if err != nil {
+				return err
+			}
+			if list, err = only(list, customer); err != nil {
+				return err
+			}
+			accounts := []api.Account{}
+			for _, k := range list {
+				accounts = append(accounts, k.Accounts...)
+			}
+			return c.print(accounts, func() { c.showAccounts(list) })
+		},
+	}
+	cmd.Flags().StringVar(&customer, "customer", "", "only those of the customer `NAME`")
+	cmd.Flags().StringVar(&file, "catalog", "", "a catalog `FILE`; without it the server is asked")
+	return c.flagJSON(cmd)
+}
+
+// only keeps the customer of that name or id; "" keeps all.
+func only(list []api.Customer, name string) ([]api.Customer, error) {
+	if name == "" {
+		return list, nil
+	}
+	for _, k := range list {
+		if k.Name == name || k.ID == name {
+			return []api.Customer{k}, nil
+		}
+	}
+	return nil, brevet.Errorf(brevet.NotFound, "there is no customer %s that you may see", brevet.Printable(name)).WithHint("brevet customer list shows what there is")
+}
+
+func (c *cli) showAccounts(list []api.Customer) {
+	t := &table{head: []string{"ACCOUNT", "NUMBER", "CUSTOMER", "ENV", "REGION", "CONTRACT"}}
+	for _, k := range list {
+		name := k.Name
+		if k.Offboarded != nil {
+			name += " (offboarded)"
+		}
+		for _, a := range k.Accounts {
+			t.add(a.Name, a.Number, name, cmp.Or(a.Env, "-"), a.Region, fmt.Sprint(a.Contract))
+		}
+	}
+	if len(t.rows) == 0 {
+		c.say("None.")
+		return
+	}
+	t.print(c)
+}
+
+func (c *cli) accountRemove() *cobra.Command {
+	var file, customer string
+	cmd := &cobra.Command{
+		Use:   "remove ACCOUNT --catalog FILE",
+		Short: "Take an account out of a catalog file",
+		Long: `Take an account, by name or number, out of a catalog file. Comments and order of
+the rest stay. An account that an entitlement or a Cedar text names is not
+removed: the error says where. brevet catalog apply FILE proposes it.`,
+		Args: usage(exactly("ACCOUNT")),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if file == "" {
+				return brevet.Errorf(brevet.Invalid, "--catalog is needed").WithHint("for example: brevet account remove %s --catalog catalog.yaml", brevet.Printable(args[0]))
+			}
+			var gone brevet.Account
+			cat, err := c.editCatalog(file, func(text []byte) (out []byte, err error) {
+				out, gone, err = catalog.RemoveAccount(text, customer, args[0])
+				return out, err
+			})
+			if err != nil {
+				return err
+			}
+			owner, _ := cat.CustomerByID(gone.Customer)
+			v := added{file, owner.Name, gone.Name, string(gone.ID), gone.Env, gone.Region}
+			return c.print(v, func() {
+				c.say("%s (%s) is not in %s any more; propose it with: brevet catalog apply %s", v.Name, v.Number, file, file)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&file, "catalog", "", "the catalog `FILE`")
+	cmd.Flags().StringVar(&customer, "customer", "", "refuse it unless the customer `NAME` owns it")
+	return c.flagJSON(cmd)
 }
 
 // replace writes a file as a whole: a reader sees the old content or the new.

@@ -2,16 +2,18 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
+	"github.com/brevet-access/brevet/catalog"
 )
 
 func (c *cli) catalog() *cobra.Command {
-	return family("catalog", "Show or propose what may be asked for", c.catalogShow(), c.catalogApply())
+	return family("catalog", "Show or propose what may be asked for", c.catalogShow(), c.catalogComplete(), c.catalogApply())
 }
 
 func (c *cli) catalogShow() *cobra.Command {
@@ -28,6 +30,50 @@ func (c *cli) catalogShow() *cobra.Command {
 				c.tellText(got.Text)
 			})
 		}))
+}
+
+// completed is the answer of catalog complete as JSON.
+type completed struct {
+	File    string `json:"file"`
+	Changed bool   `json:"changed"`
+}
+
+func (c *cli) catalogComplete() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "complete FILE",
+		Short: "Write what is missing in a catalog file and made by chance",
+		Long: `Write into a catalog file what people do not think up: the id of each customer,
+the audience of each account, the external id of each customer with entry:
+assume-role, where they are missing. Everything else stays, comments too.
+Stacks and servers hold these values for years: keep the file.`,
+		Example: "  brevet catalog complete catalog.yaml",
+		Args:    usage(exactly("FILE")),
+		RunE: func(_ *cobra.Command, args []string) error {
+			file := args[0]
+			text, err := os.ReadFile(file)
+			if err != nil {
+				return brevet.Errorf(brevet.Invalid, "cannot read %s: %s", file, rootCause(err))
+			}
+			if _, err := catalog.ParseIncomplete(file, text); err != nil {
+				return err
+			}
+			out, changed, err := catalog.Complete(text, rand.Reader, c.now())
+			if err == nil && changed {
+				err = replace(file, out, 0o644)
+			}
+			if err != nil {
+				return err
+			}
+			return c.print(completed{file, changed}, func() {
+				if changed {
+					c.say("%s has all its ids and audiences now", file)
+					return
+				}
+				c.say("nothing was missing in %s", file)
+			})
+		},
+	}
+	return c.flagJSON(cmd)
 }
 
 func (c *cli) catalogApply() *cobra.Command {

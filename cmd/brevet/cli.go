@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -14,11 +13,12 @@ import (
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
 	"github.com/brevet-access/brevet/client"
+	"github.com/brevet-access/brevet/handout"
 	"github.com/brevet-access/brevet/keychain"
 )
 
 // sandbox is where `brevetd dev` listens.
-const sandbox = "http://127.0.0.1:8477"
+const sandbox = handout.Sandbox
 
 // patience is how long a command waits for an answer that no person has to
 // give.
@@ -33,35 +33,21 @@ type opened struct {
 	server string
 }
 
-// open finds the home and the server: --server, else $BREVET_URL, else that
-// of the last sign-in, else the sandbox.
+// desk hands out what is cached, with all that the early one goes without.
+func (c *cli) desk() handout.Desk {
+	return handout.Desk{Out: c.out, Now: c.now, Parse: client.ParseServer, Ring: systemRing{}}
+}
+
+// open finds the home and the server ([handout.Desk.Find]).
 func (c *cli) open() (*opened, error) {
 	if c.opened != nil {
 		return c.opened, nil
 	}
-	dir := c.homeDir
-	if dir == "" {
-		var err error
-		if dir, err = keychain.DefaultDir(); err != nil {
-			return nil, err
-		}
-	}
-	o := &opened{home: keychain.At(dir)}
-	var err error
-	if o.config, err = o.home.Config(); err != nil {
+	p, err := c.desk().Find(c.homeDir, c.url)
+	if err != nil {
 		return nil, err
 	}
-	o.server = o.config.Server
-	for _, given := range []string{os.Getenv("BREVET_URL"), c.url} {
-		if given != "" {
-			if o.server, err = client.ParseServer(given); err != nil {
-				return nil, err
-			}
-		}
-	}
-	if o.server == "" {
-		o.server = sandbox
-	}
+	o := &opened{home: p.Home, config: p.Config, server: p.Server}
 	c.opened = o
 	return o, nil
 }

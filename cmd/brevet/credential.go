@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"time"
@@ -165,60 +164,6 @@ func fromWire(got api.Credential, target string, sent time.Time) keychain.Creden
 		AccessKeyID: got.AccessKeyID, SecretAccessKey: got.SecretAccessKey, SessionToken: got.SessionToken,
 		Made: sent, Expires: got.Expires, GrantEnds: got.GrantEnds, Heard: sent, Region: got.Region, Endpoint: got.Endpoint,
 	}
-}
-
-// fromCache answers credential-process without building the command line, if
-// the arguments are simple and the cache has the answer. It reports whether
-// it did.
-func (c *cli) fromCache(args []string) bool {
-	w, ok := c.simple(args)
-	if !ok {
-		return false
-	}
-	o, err := c.open()
-	if err != nil || o.unlock() != nil {
-		return false
-	}
-	cached, ok := o.vault.Credential(o.server, w.target)
-	if !ok || !cached.Fresh(c.now(), w.remaining) {
-		return false
-	}
-	return c.process(cached) == nil
-}
-
-// simple reads the arguments of credential-process that a profile holds.
-func (c *cli) simple(args []string) (w want, ok bool) {
-	for i := 0; i < len(args); i++ {
-		switch arg := args[i]; {
-		case arg == "--home" && i+1 < len(args):
-			i++
-			c.homeDir = args[i]
-		case arg == "--server" && i+1 < len(args):
-			i++
-			c.url = args[i]
-		case arg == "" || arg[0] == '-' || w.target != "":
-			return w, false
-		default:
-			w.target = arg
-		}
-	}
-	return w, w.target != ""
-}
-
-// process prints c as AWS tools want it of a credential process
-// (https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html).
-func (c *cli) process(k keychain.Credential) error {
-	text, err := json.Marshal(struct {
-		Version                                    int
-		AccessKeyId, SecretAccessKey, SessionToken string //nolint:revive // AWS's spelling
-		Expiration                                 string
-		AccountId                                  string `json:",omitempty"` //nolint:revive // AWS's spelling
-	}{1, k.AccessKeyID, k.SecretAccessKey, k.SessionToken, k.Expires.UTC().Format(time.RFC3339), k.Account})
-	if err != nil {
-		return err
-	}
-	_, err = c.out.Write(append(text, '\n'))
-	return err
 }
 
 // anew is client.New for code that has no session yet.

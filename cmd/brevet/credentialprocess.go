@@ -12,6 +12,7 @@ import (
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
+	"github.com/brevet-access/brevet/handout"
 )
 
 // processPatience bounds the exchange with the server: AWS tools wait for a
@@ -22,7 +23,7 @@ func (c *cli) credentialProcess() *cobra.Command {
 	var remaining string
 	var w want
 	cmd := &cobra.Command{
-		Use:   "credential-process TARGET",
+		Use:   handout.Command + " TARGET",
 		Short: "Print a credential for AWS tools; brevet profiles sync sets it up",
 		Long: `Print a credential as AWS tools want it of a credential_process.
 
@@ -56,7 +57,7 @@ func (c *cli) processAnswer(ctx context.Context, w want) error {
 	if err != nil {
 		return err
 	}
-	return c.process(k)
+	return handout.Print(c.out, k)
 }
 
 // oneLine says what went wrong, and the next command, in one line.

@@ -44,6 +44,7 @@ type fake struct {
 	key      string
 	tree     audit.Frontier
 	log      []api.Entry
+	left     *api.Offboarded // how acme left
 	changed  chan struct{}
 }
 
@@ -94,7 +95,7 @@ func (f *fake) routes() http.Handler {
 		api.RouteStatus: f.status, api.RouteRequest: f.ask, api.RouteRequests: f.list, api.RouteRequestGet: f.get, api.RouteDecide: f.decide,
 		api.RouteWithdraw: f.withdraw, api.RouteGrants: f.listGrants, api.RouteDrop: f.end, api.RouteRevoke: f.end,
 		api.RouteCredential: f.credential, api.RouteConsole: f.console, api.RouteCheckpoint: f.checkpoint, api.RouteEntries: f.entries,
-		api.RouteCatalog: f.showCatalog, api.RouteApply: f.apply,
+		api.RouteCatalog: f.showCatalog, api.RouteApply: f.apply, api.RouteCustomers: f.customers, api.RouteOffboard: f.offboard,
 	} {
 		mux.HandleFunc(route, func(w http.ResponseWriter, r *http.Request) { f.serve(w, r, route, a) })
 	}

@@ -1,8 +1,10 @@
 // Command brevet asks for temporary cloud access and uses it.
 //
 // It is light on purpose: `brevet credential-process` runs at every call of
-// an AWS tool, so it links neither an AWS SDK nor a database, and when the
-// answer lies in the cache it is given before the command line is even built.
+// an AWS tool, so it links neither an AWS SDK nor a database. When the answer
+// lies in the cache it is given before most of what is linked is initialised:
+// package handout does it in its init. What needs the operating system's
+// keychain is answered first thing in main, before the command line is built.
 //
 // Answers go to stdout, everything else to stderr. A failure is one sentence
 // and a hint, and its exit code comes from the one table of package api.
@@ -20,6 +22,7 @@ import (
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
+	"github.com/brevet-access/brevet/handout"
 )
 
 // clock is the time; a test moves it.
@@ -45,7 +48,7 @@ type cli struct {
 
 // run carries out one command line and returns the exit code.
 func (c *cli) run(args []string) int {
-	if len(args) > 1 && args[0] == "credential-process" && c.fromCache(args[1:]) {
+	if len(args) > 1 && args[0] == handout.Command && c.desk().Answer(args[1:]) {
 		return 0
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

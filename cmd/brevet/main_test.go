@@ -76,6 +76,7 @@ func TestStories(t *testing.T) {
 			env.Setenv("BREVET_URL", f.srv.URL)
 			env.Setenv("BREVET_HOME", env.WorkDir+"/home")
 			env.Setenv("BREVET_KEYCHAIN", "file")
+			env.Setenv("BREVET_EARLY", "off") // before main nobody has moved the clock yet
 			env.Setenv("AWS_CONFIG_FILE", env.WorkDir+"/aws/config")
 			env.Setenv("BROWSER", "browser --new-tab")
 			env.Setenv("PERSON", "engineer")

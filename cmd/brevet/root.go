@@ -82,7 +82,7 @@ func (c *cli) groups() []group {
 		{"Decide", []*cobra.Command{c.approve(), c.deny()}},
 		{"Use", []*cobra.Command{c.exec(), c.env(), c.credentialProcess(), c.console(), c.profiles()}},
 		{"End", []*cobra.Command{c.grants(), c.drop(), c.revoke()}},
-		{"Look after it", []*cobra.Command{c.audit(), c.catalog(), c.account(), c.stack()}},
+		{"Look after it", []*cobra.Command{c.audit(), c.catalog(), c.customer(), c.account(), c.stack(), c.lint()}},
 	}
 }
 
@@ -132,7 +132,9 @@ func exitCodes() *cobra.Command {
 
 brevet exec returns the exit code of the command that it ran; 128+n if a
 signal ended it, 126 or 127 if it could not be run. brevet audit verify
-returns 73 (conflict) when the log is not whole.`)
+returns 73 (conflict) when the log is not whole, brevet lint when it found
+something as bad as --fail-on says, brevet stack prove and probe when something
+is not as it should be, and brevet stack diff when something would change.`)
 	return &cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: b.String()}
 }
 

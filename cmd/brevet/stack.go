@@ -12,7 +12,7 @@ import (
 )
 
 func (c *cli) stack() *cobra.Command {
-	return family("stack", "Write and check what a customer deploys")
+	return family("stack", "Write and check what a customer deploys", c.stackCloudFormation(), c.stackTerraform(), c.stackProve(), c.stackDiff(), c.stackProbe())
 }
 
 // sideFlags say whose account is meant, and by which catalog.
@@ -43,7 +43,7 @@ func (c *cli) side(ctx context.Context, f sideFlags) (stack.Side, error) {
 	if !ok || account.Customer != customer.ID {
 		return stack.Side{}, brevet.Errorf(brevet.NotFound, "customer %s has no account %s", customer.Name, f.account)
 	}
-	return stack.Side{Customer: customer, Account: account, Roles: cat.RolesIn(account.ID)}, nil
+	return stack.Side{Customer: customer, Account: account, Roles: cat.RolesIn(account.ID), Egress: cat.Egress}, nil
 }
 
 // readCatalog reads a file, or what rules at the server.
@@ -53,7 +53,13 @@ func (c *cli) readCatalog(ctx context.Context, file string) (*catalog.Catalog, e
 		if err != nil {
 			return nil, brevet.Errorf(brevet.Invalid, "cannot read %s: %s", file, rootCause(err))
 		}
-		return catalog.Parse(file, text)
+		cat, err := catalog.Parse(file, text)
+		if err != nil {
+			if _, other := catalog.ParseIncomplete(file, text); other == nil {
+				err = brevet.AsError(err).WithHint("brevet catalog complete %s writes the ids and audiences that are missing", file)
+			}
+		}
+		return cat, err
 	}
 	s, err := c.session()
 	if err != nil {

@@ -85,3 +85,29 @@ func widthOf(w io.Writer) int {
 	}
 	return columns
 }
+
+// width is how wide an answer may be.
+func (c *cli) width() int {
+	if w := widthOf(c.out); w > 0 {
+		return w
+	}
+	return columns
+}
+
+// tellWrapped writes a text in lines that fit, the first after indent, the
+// others after hang. A word that is longer stays whole, so that it can be
+// copied.
+func (c *cli) tellWrapped(indent, hang, text string) {
+	line, empty := indent, true
+	for _, word := range strings.Fields(text) {
+		if !empty && len([]rune(line))+1+len([]rune(word)) > c.width() {
+			c.tell("%s", line)
+			line, empty = hang, true
+		}
+		if !empty {
+			line += " "
+		}
+		line, empty = line+word, false
+	}
+	c.tell("%s", line)
+}
