@@ -8,6 +8,7 @@ import (
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/broker"
+	"github.com/brevet-access/brevet/stack"
 )
 
 func checkCommand() *cobra.Command {
@@ -22,6 +23,9 @@ func checkCommand() *cobra.Command {
 			}
 			c, _, err := broker.ReadCatalog(args[0], text)
 			if err != nil {
+				return err
+			}
+			if err := c.CheckContracts(stack.NewestContract); err != nil {
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s is sound: %d customers, %d accounts, %d roles\n", args[0], len(c.Customers), len(c.Accounts), len(c.Roles))

@@ -19,9 +19,12 @@ func devCommand() *cobra.Command {
 		Use:   "dev",
 		Short: "start the sandbox: a whole world on loopback",
 		Long: `Dev starts a broker, an identity provider with MFA and a simulated AWS, all on
-127.0.0.1, with people to sign in as and two accounts to enter. Everything is
-kept in one folder, so the world is the same after a restart; delete the
-folder to begin anew. It is for trying things out and for tests, never for
+127.0.0.1, with people to sign in as and two accounts to enter. Each account
+holds the stacks that brevet stack cloudformation writes; dev.json in the
+folder has an access key of each customer's own administrator, who can deploy,
+freeze and delete them with the aws command line. Everything is kept in that
+one folder, so the world is the same after a restart; delete the folder to
+begin anew. It is for trying things out and for tests, never for
 real access: its people and passwords are shown to whoever asks.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -4,6 +4,7 @@
 //	brevetd dev                      a whole world on loopback
 //	brevetd serve --config FILE      a real deployment
 //	brevetd check CATALOG            is this catalog sound?
+//	brevetd issuer publish DIR       what clouds read, as static files
 package main
 
 import (
@@ -38,7 +39,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return brevet.Errorf(brevet.Invalid, "%s", err).WithHint("brevetd help lists commands and flags")
 	})
-	root.AddCommand(devCommand(), serveCommand(), checkCommand())
+	root.AddCommand(devCommand(), serveCommand(), checkCommand(), issuerCommand())
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
