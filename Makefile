@@ -1,5 +1,5 @@
 # make test is what CI runs; make help lists the rest.
-.PHONY: help build test deps lint bench soak fuzz clean
+.PHONY: help build test deps lint bench soak fuzz mutate clean
 
 help:
 	@echo "make build   bin/brevet and bin/brevetd"
@@ -7,6 +7,7 @@ help:
 	@echo "make bench   the speed table: ratios against references, both sides in one run"
 	@echo "make soak    the long tests: hundreds of kills, long fuzzing"
 	@echo "make fuzz    each fuzz target for FUZZTIME (default 20s)"
+	@echo "make mutate  small wrong changes in package iam; fails if the tests notice less than 90 % of them"
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o bin/ ./cmd/...
@@ -34,6 +35,10 @@ soak:
 FUZZTIME ?= 20s
 fuzz:
 	@scripts/fuzz.sh $(FUZZTIME)
+
+# scripts/mutate.sh ./PACKAGE does the same for another one.
+mutate:
+	@scripts/mutate.sh ./iam -min 90
 
 clean:
 	rm -rf bin

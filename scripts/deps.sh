@@ -16,4 +16,8 @@ if ! command -v aws >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev
   { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends awscli python3-boto3; } >/dev/null 2>&1 \
     || echo "deps: awscli could not be installed; its tests will be skipped"
 fi
+# no Debian package has these two: pip install cfn-lint 'moto[server]'
+for program in cfn-lint moto_server; do
+  command -v "$program" >/dev/null || echo "deps: $program is missing; its tests will be skipped"
+done
 exit 0
