@@ -27,10 +27,8 @@ const (
 // byte for byte. The error is of kind [brevet.Invalid] and names the field
 // that does not fit.
 func eventsTemplates(s Side) ([]File, error) {
-	if s.Customer.LogGroup == "" {
-		s.Customer.LogGroup = s.Account.Prefix + "access"
-	}
-	if err := checkEvents(s); err != nil {
+	s, err := ready(s)
+	if err != nil {
 		return nil, err
 	}
 	if err := patternsFit(s); err != nil {
@@ -126,32 +124,3 @@ var (
 	validRegion  = lazy{expr: `^` + regionPattern + `$`}
 	validContact = lazy{expr: `^[A-Za-z0-9.!#%&*+/=?^_|~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$`}
 )
-
-// checkEvents finds what no template can be made of.
-func checkEvents(s Side) error {
-	bad := func(field, value, want string) error {
-		return brevet.Errorf(brevet.Invalid, "%s: %q is not %s", field, brevet.Printable(value), want)
-	}
-	switch {
-	case !brevet.ValidName(s.Customer.Name):
-		return bad("name of the customer", s.Customer.Name, "a customer's name")
-	case !validRegion.regexp().MatchString(s.Account.Region):
-		return bad("region of account "+brevet.Printable(string(s.Account.ID)), s.Account.Region, "an AWS region")
-	case !stackPrefix.regexp().MatchString(s.Account.Prefix):
-		return bad("prefix", s.Account.Prefix, "what names of rules, topics and stacks may begin with: a letter, then up to 23 letters, digits and hyphens")
-	case len(s.Customer.LogGroup) > maxLogGroup || !groupName.regexp().MatchString(s.Customer.LogGroup):
-		return bad("log_group", s.Customer.LogGroup, "the name of a log group: up to 512 letters, digits and _ / . # -")
-	case s.Customer.Contact != "" && (len(s.Customer.Contact) > 254 || !validContact.regexp().MatchString(s.Customer.Contact)):
-		return bad("contact", s.Customer.Contact, "an e-mail address")
-	case !SupportsContract(s.Account.Contract):
-		return bad("contract", strconv.Itoa(s.Account.Contract), "a contract version that brevet writes templates for")
-	case len(s.Roles) == 0:
-		return brevet.Errorf(brevet.Invalid, "account %s has no roles", brevet.Printable(string(s.Account.ID)))
-	}
-	for _, r := range s.Roles {
-		if !brevet.ValidRole(string(r.Name)) {
-			return bad("role", string(r.Name), "the name of a role")
-		}
-	}
-	return nil
-}

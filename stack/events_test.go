@@ -227,13 +227,12 @@ func TestEventsRefusesToBeWritten(t *testing.T) {
 		"contact, braces":     {func(s *Side) { s.Customer.Contact = "${LogGroupName}@b.example" }, "contact"},
 		"contact, quote":      {func(s *Side) { s.Customer.Contact = "a'b@b.example" }, "contact"},
 		"contact, line":       {func(s *Side) { s.Customer.Contact = "a@b.example\n" }, "contact"},
-		"contract":            {func(s *Side) { s.Account.Contract = 0 }, "contract"},
 		"contract, newer":     {func(s *Side) { s.Account.Contract = NewestContract + 1 }, "contract"},
 		"no roles":            {func(s *Side) { s.Roles = nil }, "roles"},
 		"a role's name":       {func(s *Side) { s.Roles[0].Name = "Read*" }, "role"},
 		"pattern, too long": {func(s *Side) {
 			for i := range 12 {
-				s.Roles = append(s.Roles, brevet.Role{Name: brevet.RoleName("Team" + strings.Repeat("x", 30) + string(rune('A'+i%26)) + string(rune('a'+i/26)))})
+				s.Roles = append(s.Roles, brevet.Role{Name: brevet.RoleName("Team" + strings.Repeat("x", 30) + string(rune('A'+i%26)) + string(rune('a'+i/26))), Max: time.Hour, MFA: brevet.Rung8h, Policies: []string{"ReadOnlyAccess"}})
 			}
 		}, "rule brevet-entries"},
 	} {
@@ -253,7 +252,7 @@ func TestEventsPatternsFit(t *testing.T) {
 	s := eventsSide()
 	s.Account.Region = "us-gov-west-1"
 	for len(s.Roles) < 9 {
-		s.Roles = append(s.Roles, brevet.Role{Name: brevet.RoleName("Team" + string(rune('0'+len(s.Roles))))})
+		s.Roles = append(s.Roles, brevet.Role{Name: brevet.RoleName("Team" + string(rune('0'+len(s.Roles)))), Max: time.Hour, MFA: brevet.Rung8h, Policies: []string{"ReadOnlyAccess"}})
 	}
 	_, forward := eventsTexts(t, s)
 	i := deployEvents(t, forward, "us-gov-east-1", nil)

@@ -186,7 +186,7 @@ func TestEventsRulesOfOtherRoles(t *testing.T) {
 func TestEventsMail(t *testing.T) {
 	for _, broker := range []string{"", "arn:aws:iam::999999999999:role/brevet-broker"} {
 		s := eventsSide()
-		s.Account.Broker = broker
+		s.Account.Broker, s.Account.ExternalID = broker, "abcdefghijklmnopqrstuvwxyz"
 		home, _ := eventsTexts(t, s)
 		i := deployEvents(t, home, "eu-west-1", nil)
 		var target map[string]any

@@ -3,6 +3,7 @@ package stack
 import (
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/brevet-access/brevet"
@@ -18,7 +19,8 @@ const (
 	maxRoleName  = 64
 	maxAttached  = 10 // managed policies of a role
 	maxLogGroup  = 512
-	byTheStack   = 1 // managed policies that the stack attaches itself: the revocations
+	maxContact   = 254 // of an e-mail address (RFC 5321)
+	byTheStack   = 1   // managed policies that the stack attaches itself: the revocations
 	nameInStacks = `^[A-Za-z][A-Za-z0-9-]{0,23}$`
 )
 
@@ -37,10 +39,13 @@ func ready(s Side) (Side, error) {
 	if s.Customer.LogGroup == "" {
 		s.Customer.LogGroup = s.Account.Prefix + "access"
 	}
-	s.Account.Contract = NewestContract
 	bad := func(field, value, want string) error {
 		return brevet.Errorf(brevet.Invalid, "%s: %q is not %s", field, brevet.Printable(value), want)
 	}
+	if s.Account.Contract > NewestContract {
+		return s, bad("contract", strconv.Itoa(s.Account.Contract), "a version that this brevet knows; the newest is "+strconv.Itoa(NewestContract))
+	}
+	s.Account.Contract = NewestContract // whatever is deployed now
 	switch {
 	case !brevet.ValidName(s.Customer.Name):
 		return s, bad("name", s.Customer.Name, "a customer's name")
@@ -50,6 +55,8 @@ func ready(s Side) (Side, error) {
 		return s, bad("log_group", s.Customer.LogGroup, "the name of a log group: up to 512 letters, digits and _ / . # -")
 	case !validRegion.regexp().MatchString(s.Account.Region):
 		return s, bad("region", s.Account.Region, "an AWS region")
+	case s.Customer.Contact != "" && (len(s.Customer.Contact) > maxContact || !validContact.regexp().MatchString(s.Customer.Contact)):
+		return s, bad("contact", s.Customer.Contact, "an e-mail address")
 	case len(s.Roles) == 0:
 		return s, brevet.Errorf(brevet.Invalid, "account %s has no roles", s.Account.ID)
 	}

@@ -30,7 +30,7 @@ func Terraform(s Side) ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkEvents(s); err != nil {
+	if err := patternsFit(s); err != nil {
 		return nil, err
 	}
 	for _, r := range s.Roles {
