@@ -267,3 +267,25 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// A role that does not say gets four hours, and Admin two with MFA of the last
+// hour.
+func TestRoleDefaults(t *testing.T) {
+	text := `issuer: https://issuer.brevet.invalid
+roles:
+  Look: {policies: [ReadOnlyAccess]}
+  Admin: {policies: [AdministratorAccess]}
+customers: [{name: acme, id: cu_01jd0000000000000000000001}]
+entitlements: []
+`
+	c := parse(t, text)
+	for _, r := range c.Roles {
+		longest, mfa := 4*time.Hour, brevet.Rung8h
+		if r.Name == "Admin" {
+			longest, mfa = 2*time.Hour, brevet.Rung1h
+		}
+		if r.Max != longest || r.MFA != mfa {
+			t.Errorf("%s: max %s, mfa %s", r.Name, r.Max, r.MFA)
+		}
+	}
+}

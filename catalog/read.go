@@ -62,19 +62,29 @@ func (p *parser) readRoles(v value) {
 			p.errorf(k, "%s cannot name a role: the stack has a role of its own that is called so", name)
 		}
 		r := &role{Role: brevet.Role{Name: brevet.RoleName(name)}, at: k}
+		r.Max, r.MFA = defaults(r.Name)
 		p.mapping(v, fields{
 			"about":    func(v value) { r.About = p.line(v) },
 			"max":      func(v value) { r.Max = p.duration(v, time.Hour, brevet.MaxSession) },
 			"mfa":      func(v value) { r.MFA = p.rung(v) },
 			"policies": func(v value) { r.Policies = p.managedPolicies(v) },
 			"inline":   func(v value) { r.Inline = p.inline(v) },
-		}, "max", "mfa")
+		})
 		p.roles = append(p.roles, r)
 	})
 	if n := len(p.roles); n == 0 || n > maxRoles {
 		p.errorf(v, "must hold 1 to %d roles, not %d", maxRoles, n)
 		p.roles = p.roles[:min(n, maxRoles)]
 	}
+}
+
+// defaults are the longest session and the bound on MFA of a role that does
+// not say: less for the administrator, who may do everything.
+func defaults(name brevet.RoleName) (longest time.Duration, mfa brevet.Rung) {
+	if name == "Admin" {
+		return 2 * time.Hour, brevet.Rung1h
+	}
+	return 4 * time.Hour, brevet.Rung8h
 }
 
 // managedPolicies reads names of AWS managed policies.
