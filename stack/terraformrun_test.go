@@ -27,8 +27,9 @@ type tfWorld struct {
 // are kept.
 func pluginMirror(t *testing.T) string {
 	t.Helper()
+	const mirror = "tf-plugins"
 	home, _ := os.UserHomeDir()
-	for _, dir := range []string{os.Getenv("BREVET_TF_PLUGINS"), filepath.Join(home, "tf-plugins"), "/opt/tf-plugins"} {
+	for _, dir := range []string{os.Getenv("BREVET_TF_PLUGINS"), filepath.Join(home, mirror), filepath.Join("/opt", mirror), filepath.Join("/usr/local/share", mirror)} {
 		if found, _ := filepath.Glob(filepath.Join(dir, "*", "hashicorp", "aws")); dir != "" && found != nil {
 			return dir
 		}
