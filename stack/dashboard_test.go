@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/brevet-access/brevet"
 )
@@ -56,7 +57,7 @@ func TestDashboardWidgets(t *testing.T) {
 		s := eventsSide()
 		s.Roles = nil
 		for _, r := range roles {
-			s.Roles = append(s.Roles, brevet.Role{Name: brevet.RoleName(r)})
+			s.Roles = append(s.Roles, brevet.Role{Name: brevet.RoleName(r), Max: time.Hour, MFA: brevet.Rung8h, Policies: []string{"ReadOnlyAccess"}})
 		}
 		home, _ := eventsTexts(t, s)
 		i := deployEvents(t, home, "eu-west-1", nil)
