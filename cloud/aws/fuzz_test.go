@@ -51,7 +51,7 @@ func FuzzPick(f *testing.F) {
 			A string `xml:"a"`
 		}
 		if err := xml.Unmarshal(body, &want); err != nil {
-			t.Skip() // mismatched prefixes, which pick does not look at
+			return // mismatched prefixes, which pick does not look at
 		}
 		if strings.TrimSpace(want.A) != got {
 			t.Errorf("%q: %q, encoding/xml says %q", body, got, want.A)
