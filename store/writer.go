@@ -38,8 +38,11 @@ func (j *job) finish(err error) { j.err = err; close(j.done) }
 // [brevet.Clock]; if the log cannot be trusted any more, [brevet.Internal].
 func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 	j := &job{ctx: ctx, fn: fn, done: make(chan struct{})}
-	if db.closed.Load() {
+	switch {
+	case db.closed.Load():
 		return errClosed
+	case ctx.Err() != nil: // a select chooses at random where more than one case is ready
+		return gaveUp(ctx)
 	}
 	select {
 	case db.queue <- j:
