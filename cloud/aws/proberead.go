@@ -3,39 +3,26 @@ package aws
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base32"
-	"encoding/hex"
 	"encoding/json"
-	"encoding/xml"
 	"errors"
-	"fmt"
-	"io"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
-	sdk "github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
-
 	"github.com/brevet-access/brevet"
 )
-
-// maxRead bounds what is read of the answer to a probe's call.
-const maxRead = 1 << 20
 
 // insider looks round in an account with the probe's session.
 type insider struct {
 	*prober
-	ctx  context.Context
-	keys sdk.Credentials
+	calls
 }
 
 // inside checks the customer's side from within.
 func (pr *prober) inside(ctx context.Context, cred brevet.Credential) {
-	in := &insider{pr, ctx, sdk.Credentials{AccessKeyID: cred.AccessKeyID, SecretAccessKey: cred.SecretAccessKey, SessionToken: cred.SessionToken}}
+	in := &insider{pr, pr.c.calls(ctx, pr.p.Account.Region, pr.p.Account.Partition(), cred)}
 	in.check("identity", in.sessionARN(), in.identity)
 	stack, found := in.stack()
 	in.check("contract", strconv.Itoa(pr.p.Account.Contract), func() (brevet.CheckResult, string) { return in.contract(stack, found) })
@@ -49,11 +36,6 @@ func (pr *prober) inside(ctx context.Context, cred brevet.Credential) {
 	in.check("canary", "in "+in.group(), in.canary)
 }
 
-// refusedRead is an error of AWS about a read.
-type refusedRead struct{ code, message string }
-
-func (e *refusedRead) Error() string { return e.code + ": " + e.message }
-
 // failed words the result of a check that could not read.
 func failed(err error) (brevet.CheckResult, string) {
 	return brevet.CheckUnknown, err.Error()
@@ -61,102 +43,9 @@ func failed(err error) (brevet.CheckResult, string) {
 
 // missing reports whether AWS said that what was asked for is not there.
 func missing(err error) bool {
-	var no *refusedRead
+	var no *refusedCall
 	return errors.As(err, &no) && (no.code == "NoSuchEntity" || no.code == "NotFound" || no.code == "ResourceNotFoundException" ||
 		no.code == "ValidationError" && strings.Contains(no.message, "does not exist"))
-}
-
-// query makes a call of the Query protocol and decodes the answer into out.
-func (in *insider) query(service, version, action string, params url.Values, out any) error {
-	form := url.Values{"Action": {action}, "Version": {version}}
-	for k, v := range params {
-		form[k] = v
-	}
-	status, body, err := in.send(service, "application/x-www-form-urlencoded", "", form.Encode())
-	if err != nil {
-		return err
-	}
-	if status != http.StatusOK {
-		var no struct {
-			Error struct{ Code, Message string }
-		}
-		if xml.Unmarshal(body, &no) != nil || !errorCode(no.Error.Code) {
-			return fmt.Errorf("%s answered with status %d", service, status)
-		}
-		return &refusedRead{no.Error.Code, clean(no.Error.Message, in.keys.SessionToken)}
-	}
-	if xml.Unmarshal(body, out) != nil {
-		return errors.New(service + " answered with something else than its XML")
-	}
-	return nil
-}
-
-// json makes a call of the JSON protocol.
-func (in *insider) json(service, target string, params, out any) error {
-	text, err := json.Marshal(params)
-	if err != nil {
-		return err
-	}
-	status, body, err := in.send(service, "application/x-amz-json-1.1", target, string(text))
-	if err != nil {
-		return err
-	}
-	if status != http.StatusOK {
-		var no struct {
-			Type    string `json:"__type"`
-			Message string `json:"message"`
-		}
-		code := ""
-		if json.Unmarshal(body, &no) == nil {
-			code = no.Type[strings.LastIndexByte(no.Type, '#')+1:]
-		}
-		if !errorCode(code) {
-			return fmt.Errorf("%s answered with status %d", service, status)
-		}
-		return &refusedRead{code, clean(no.Message, in.keys.SessionToken)}
-	}
-	if json.Unmarshal(body, out) != nil {
-		return errors.New(service + " answered with something else than its JSON")
-	}
-	return nil
-}
-
-// send signs and sends a call.
-func (in *insider) send(service, kind, target, body string) (int, []byte, error) {
-	a := in.p.Account
-	region := a.Region
-	if service == "iam" {
-		region = iamAt[a.Partition()].region
-	}
-	to := in.c.cfg.API(service, a.Region, a.Partition())
-	if service == "sts" {
-		to = in.c.cfg.STS(a.Region, a.Partition())
-	}
-	ctx, cancel := context.WithTimeout(in.ctx, attemptTimeout)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, to+"/", strings.NewReader(body))
-	if err != nil {
-		return 0, nil, err
-	}
-	r.Header.Set("Content-Type", kind)
-	r.Header.Set("User-Agent", "brevet-probe")
-	if target != "" {
-		r.Header.Set("X-Amz-Target", target)
-	}
-	digest := sha256.Sum256([]byte(body))
-	if err := v4.NewSigner().SignHTTP(ctx, in.keys, r, hex.EncodeToString(digest[:]), service, region, in.c.cfg.Now().UTC()); err != nil {
-		return 0, nil, errors.New("the call could not be signed")
-	}
-	res, err := in.c.cfg.HTTP.Do(r)
-	if err != nil {
-		return 0, nil, noAnswer(err, in.keys.SessionToken).cause
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(res.Body, maxRead+1))
-	if err == nil && len(text) > maxRead {
-		err = errors.New("the answer of " + service + " is too long")
-	}
-	return res.StatusCode, text, err
 }
 
 func (in *insider) sessionARN() string {
