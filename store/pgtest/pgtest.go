@@ -104,8 +104,11 @@ var errMissing = errors.New("its server programs are not installed")
 // server is a running PostgreSQL.
 type server struct {
 	dir  string
+	bin  string
+	cred *syscall.Credential
 	port int
 	cmd  *exec.Cmd
+	gone chan struct{} // closed once cmd has ended
 }
 
 func (s *server) url(name string) string {
@@ -133,9 +136,9 @@ func launch() (*server, error) {
 			return nil, err
 		}
 	}
-	s := &server{dir: dir}
-	if s.port, err = freePort(); err == nil {
-		err = s.run(bin, cred)
+	s := &server{dir: dir, bin: bin, cred: cred}
+	if err = s.found(); err == nil {
+		err = s.start()
 	}
 	if err != nil {
 		os.RemoveAll(dir)
@@ -168,45 +171,73 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-func (s *server) run(bin string, cred *syscall.Credential) error {
-	data := filepath.Join(s.dir, "data")
-	command := func(name string, args ...string) *exec.Cmd {
-		cmd := exec.Command(filepath.Join(bin, name), args...)
-		cmd.Dir = s.dir
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred}
-		return cmd
-	}
-	if out, err := command("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync").CombinedOutput(); err != nil {
-		return fmt.Errorf("initdb: %w\n%s", err, out)
-	}
-	s.cmd = command("postgres", "-D", data, "-p", strconv.Itoa(s.port), "-c", "listen_addresses=127.0.0.1",
-		"-c", "unix_socket_directories=", "-c", "max_connections=200", "-c", "log_min_messages=fatal", "-c", "fsync=off")
-	var log bytes.Buffer
-	s.cmd.Stderr = &log
-	if err := s.cmd.Start(); err != nil {
-		return err
-	}
-	err := s.ready()
-	if err != nil {
-		s.stop()
-		err = fmt.Errorf("%w\n%s", err, log.String())
-	}
-	return err
+func (s *server) command(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(filepath.Join(s.bin, name), args...)
+	cmd.Dir = s.dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.cred}
+	return cmd
 }
 
-// ready waits until the server answers.
+func (s *server) data() string { return filepath.Join(s.dir, "data") }
+
+// found makes the cluster's files.
+func (s *server) found() error {
+	out, err := s.command("initdb", "-D", s.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("initdb: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// start starts the server. Whoever else is about may take the free port before
+// the server does; then it ends at once, and another port is tried.
+func (s *server) start() error {
+	var failed error
+	for range 5 {
+		port, err := freePort()
+		if err != nil {
+			return err
+		}
+		s.port = port
+		var log bytes.Buffer
+		s.cmd = s.command("postgres", "-D", s.data(), "-p", strconv.Itoa(s.port), "-c", "listen_addresses=127.0.0.1",
+			"-c", "unix_socket_directories=", "-c", "max_connections=200", "-c", "log_min_messages=fatal", "-c", "fsync=off")
+		s.cmd.Stderr = &log
+		if err := s.cmd.Start(); err != nil {
+			return err
+		}
+		s.gone = make(chan struct{})
+		go func() { s.cmd.Wait(); close(s.gone) }()
+		if err = s.ready(); err == nil {
+			return nil
+		}
+		s.end()
+		failed = errors.Join(failed, fmt.Errorf("%w\n%s", err, log.String()))
+	}
+	return failed
+}
+
+// patience is how long a busy machine may take for what takes milliseconds.
+const patience = 2 * time.Minute
+
+// ready waits until the server answers or has ended.
 func (s *server) ready() error {
 	var err error
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		if err = s.exec(`SELECT 1`); err == nil {
 			return nil
+		}
+		select {
+		case <-s.gone:
+			return errors.New("the server ended as soon as it was started")
+		case <-time.After(20 * time.Millisecond):
 		}
 	}
 	return fmt.Errorf("the server does not answer: %w", err)
 }
 
 func (s *server) exec(statement string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	db, err := sql.Open("pgx", s.url("postgres"))
 	if err != nil {
@@ -218,7 +249,12 @@ func (s *server) exec(statement string) error {
 }
 
 func (s *server) stop() {
-	s.cmd.Process.Signal(syscall.SIGQUIT) // at once; nothing is to be kept
-	s.cmd.Wait()
+	s.end()
 	os.RemoveAll(s.dir)
+}
+
+// end ends the process.
+func (s *server) end() {
+	s.cmd.Process.Signal(syscall.SIGQUIT) // at once; nothing is to be kept
+	<-s.gone
 }
