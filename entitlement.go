@@ -28,6 +28,30 @@ type Entitlement struct {
 	MFA          Rung // beside the role's own; the tighter counts
 	Activate     Activation
 	GroupsWithin time.Duration // how old the facts about groups may be
+
+	Extend        *Approval     // what approves an extension; nil: as Approval
+	ExtendLongest time.Duration // the longest that a grant may become by extensions; 0: Longest
+	BreakGlass    *BreakGlass   // not nil: no approver, for emergencies only
+}
+
+// MaxBreakGlass bounds a grant in an emergency.
+const MaxBreakGlass = time.Hour
+
+// BreakGlass makes an entitlement one for emergencies: nobody approves, a
+// grant lasts at most [MaxBreakGlass], it shouts, and somebody else reviews
+// it afterwards. No ordinary request and no first use ever opens it.
+type BreakGlass struct {
+	Review Subjects // who reviews; nobody named: the holders of decide
+	Most   int      // how often one person may within 24 h, at least 1
+}
+
+// LongestExtended is how long a grant under the entitlement may become, its
+// extensions counted.
+func (e Entitlement) LongestExtended() time.Duration {
+	if e.ExtendLongest > 0 {
+		return e.ExtendLongest
+	}
+	return e.Longest
 }
 
 // Approval says what makes a request approved: nothing but policy

@@ -26,6 +26,7 @@ const (
 	RequestLapsed    EventKind = "request.lapsed"
 	GrantOpened      EventKind = "grant.opened"    // its window is known or waits for first use
 	GrantActivated   EventKind = "grant.activated" // its clock runs
+	GrantExtended    EventKind = "grant.extended"  // its end moved; Data names the entry before about the grant
 	GrantEnded       EventKind = "grant.ended"     // by time or handed back
 	GrantRevoked     EventKind = "grant.revoked"
 	SessionIntended  EventKind = "session.intended"
@@ -38,6 +39,8 @@ const (
 	// more, for good; Data says how many grants and requests that ended, and
 	// until when credentials that were out before may live.
 	CustomerOffboarded EventKind = "customer.offboarded"
+	BreakGlassOpened   EventKind = "breakglass.opened"   // somebody helped themselves, and everybody is told
+	BreakGlassReviewed EventKind = "breakglass.reviewed" // what somebody else thinks of it; Data holds the verdict
 	KeyRotated         EventKind = "key.rotated"
 	DetailsErased      EventKind = "details.erased"
 )

@@ -1,6 +1,9 @@
 package brevet
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // GrantState is where a grant stands in its life cycle.
 type GrantState string
@@ -22,14 +25,14 @@ type Grant struct {
 	Customer CustomerID
 	Account  AccountID
 	Role     RoleName
-	Duration time.Duration
+	Duration time.Duration // as its request asked; extensions move End alone
 	State    GrantState
 	Created  time.Time
 	Waits    time.Time // while scheduled: it ends unused at this time
 	Start    time.Time // zero until its clock runs or its start is known
 	End      time.Time // zero until its clock runs
 	Closed   time.Time // when it was ended or revoked before its time, or seen to be over
-	Leaf     int64     // index of the event that activated it
+	Leaf     int64     // index of the newest event about it: that it was activated, or extended
 }
 
 // Live reports whether the grant gives access at now.
@@ -68,6 +71,35 @@ func (g Grant) Activate(by Actor, now time.Time) (Grant, []Event, error) {
 	g.State, g.End = Active, g.Start.Add(g.Duration)
 	e := g.event(GrantActivated, by, now)
 	e.Start, e.End = &g.Start, &g.End
+	return g, []Event{e}, nil
+}
+
+// PriorLeaf is the key under which a [GrantExtended] event names the index of
+// the entry before it about the same grant, in decimal.
+const PriorLeaf = "prior"
+
+// Extend moves the end of a grant that lives by what r asks for: an approved
+// request to extend this very grant. The grant stays the same, so nothing is
+// cut: what is out keeps the end it was made with, what comes after gets the
+// new one.
+func (g Grant) Extend(r Request, by Actor, now time.Time) (Grant, []Event, error) {
+	switch {
+	case r.State != Approved:
+		return g, nil, Errorf(Conflict, "request %s is %s, not approved", r.ID, r.State)
+	case r.Extends != g.ID || r.Person != g.Person || r.Customer != g.Customer || r.Account != g.Account || r.Role != g.Role || r.Duration <= 0:
+		return g, nil, Errorf(Conflict, "request %s does not extend grant %s", r.ID, g.ID)
+	}
+	if err := g.over(); err != nil {
+		return g, nil, err
+	}
+	if !g.Live(now) {
+		return g, nil, Errorf(Expired, "grant %s gives no access now, so there is nothing to extend", g.ID).WithHint("brevet request asks for access anew")
+	}
+	prior := g.Leaf
+	g.End = g.End.Add(r.Duration)
+	e := g.event(GrantExtended, by, now)
+	e.Request, e.Digest, e.Reason, e.Start, e.End = r.ID, r.Digest(), r.Reason, &g.Start, &g.End
+	e.Data = map[string]string{PriorLeaf: strconv.FormatInt(prior, 10), "by": FormatDuration(r.Duration)}
 	return g, []Event{e}, nil
 }
 

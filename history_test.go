@@ -54,10 +54,10 @@ func TestHistories(t *testing.T) {
 // cycles, and a refusal of each verb.
 var reached = []string{
 	"request.created", "request.decided", "request.approved", "request.denied", "request.withdrawn", "request.lapsed",
-	"grant.opened", "grant.activated", "grant.ended", "grant.revoked",
+	"grant.opened", "grant.activated", "grant.extended", "grant.ended", "grant.revoked",
 	"session.intended", "session.issued", "session.in_doubt", "session.ended",
 	"decide: denied", "decide: conflict", "decide: expired", "withdraw: denied", "withdraw: conflict", "lapse: conflict",
-	"open: conflict", "activate: conflict", "activate: expired", "activate: no_grant", "drop: denied", "drop: conflict",
+	"open: conflict", "extend: conflict", "extend: expired", "activate: conflict", "activate: expired", "activate: no_grant", "drop: denied", "drop: conflict",
 	"revoke: conflict", "expire: conflict", "intend: no_grant", "issue: conflict", "issue: no_grant", "issue: clock",
 }
 
@@ -118,7 +118,7 @@ func (h *history) step() func() error {
 	case n < 7 && len(h.sessions) > 0:
 		return pick(h.Rand, h.issue, h.issue, h.issue, h.doubt, h.refuse)
 	case n < 13 && len(h.grants) > 0:
-		return pick(h.Rand, h.intend, h.intend, h.intend, h.intend, h.activate, h.activate, h.drop, h.revoke, h.expire, h.expire)
+		return pick(h.Rand, h.intend, h.intend, h.intend, h.intend, h.activate, h.activate, h.extend, h.extend, h.drop, h.revoke, h.expire, h.expire)
 	}
 	return pick(h.Rand, h.decide, h.decide, h.decide, h.decide, h.decide, h.ask, h.lapse, h.withdraw)
 }

@@ -35,11 +35,13 @@ type askModel struct {
 	begin    time.Time // asked for; zero: at once
 	length   time.Duration
 	onUse    bool
+	extends  brevet.GrantID // it opens nothing, but moves this grant's end, once
+	spent    bool
 }
 
 func newAskModel(r brevet.Request, digest string, wait time.Duration) *askModel {
 	m := &askModel{asker: r.Person, digest: digest, policy: r.Rule.Automatic, deadline: r.Created.Add(wait),
-		begin: r.NotBefore, length: r.Duration, onUse: r.Activate == brevet.OnUse}
+		begin: r.NotBefore, length: r.Duration, onUse: r.Activate == brevet.OnUse, extends: r.Extends}
 	for _, s := range r.Rule.Steps {
 		m.by, m.missing = append(m.by, s.By), append(m.missing, s.Quorum)
 	}

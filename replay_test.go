@@ -113,6 +113,12 @@ func (p *replay) grant(e brevet.Event) error {
 		}
 	case brevet.GrantActivated:
 		t.state, t.start, t.end = brevet.Active, *e.Start, *e.End
+	case brevet.GrantExtended:
+		r := p.requests[e.Request]
+		if t.state != brevet.Active || r.state != brevet.Approved || r.digest != e.Digest || !e.Time.Before(t.end) || !e.End.After(t.end) || !e.Start.Equal(t.start) {
+			return fmt.Errorf("%s extended from %s to %s by request %s, which is %q", e.Grant, t.end, e.End, e.Request, r.state)
+		}
+		t.end = *e.End
 	case brevet.GrantEnded:
 		t.state, t.close = brevet.Ended, e.Time
 	case brevet.GrantRevoked:

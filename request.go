@@ -38,6 +38,8 @@ type Ask struct {
 	Ticket         string        `json:"ticket,omitempty"`
 	SessionPolicy  string        `json:"session_policy,omitempty"` // narrows the role; "" for all of it
 	CatalogVersion int64         `json:"catalog_version"`
+	Extends        GrantID       `json:"extends,omitempty"`     // moves the end of this grant; "" asks for one of its own
+	BreakGlass     bool          `json:"break_glass,omitempty"` // in an emergency, without an approver
 }
 
 // Digest returns the lower-case hex SHA-256 of the ask's JSON.
@@ -87,6 +89,9 @@ func NewRequest(id RequestID, ask Ask, by Actor, now time.Time, wait time.Durati
 	e := r.event(RequestCreated, by, now)
 	e.Reason = ask.Reason
 	e.Data["duration"], e.Data["entitlement"], e.Data["approval"] = FormatDuration(ask.Duration), ask.Entitlement, ask.Rule.String()
+	if ask.Extends != "" {
+		e.Data["extends"] = string(ask.Extends)
+	}
 	return r, []Event{e}
 }
 
@@ -254,6 +259,9 @@ func (r Request) Lapse(why string, by Actor, now time.Time) (Request, []Event, e
 func (r Request) Open(id GrantID, by Actor, now time.Time) (Grant, []Event, error) {
 	if r.State != Approved {
 		return Grant{}, nil, Errorf(Conflict, "request %s is %s, not approved", r.ID, r.State)
+	}
+	if r.Extends != "" {
+		return Grant{}, nil, Errorf(Conflict, "request %s extends grant %s and opens none", r.ID, r.Extends)
 	}
 	g := Grant{ID: id, Request: r.ID, Person: r.Person, Customer: r.Customer, Account: r.Account, Role: r.Role,
 		Duration: r.Duration, State: Scheduled, Created: now}

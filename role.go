@@ -44,6 +44,11 @@ const (
 	Rung24h Rung = "24h"
 )
 
+// RungBreakGlass stands in the tag of a session that somebody opened in an
+// emergency, where the role's trust policy admits it. It bounds no age, so it
+// is none of [Rungs].
+const RungBreakGlass Rung = "breakglass"
+
 // Rungs lists every rung, tightest first.
 var Rungs = []Rung{Rung5m, Rung15m, Rung1h, Rung4h, Rung8h, Rung24h}
 

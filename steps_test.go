@@ -84,12 +84,21 @@ func (h *history) ask() error {
 	if n := len(h.requests); n == 3 || h.IntN(2*n+1) > 0 {
 		return nil
 	}
+	return h.askFor("")
+}
+
+// askFor asks for a grant of its own, or for more time of an older one.
+func (h *history) askFor(extends brevet.GrantID) error {
 	by, n := h.actor(), len(h.requests)
 	ask := brevet.Ask{Person: by.Person, Customer: "cu_acme", Account: "111122223333", Role: "Admin", RoleDigest: "ab", Entitlement: "prod",
 		Rule: h.rule(), Activate: pick(h.Rand, brevet.OnApproval, brevet.OnApproval, brevet.OnUse), Reason: "restore db-" + strconv.Itoa(n),
 		Duration: pick(h.Rand, time.Second, 10*time.Minute, time.Hour, 8*time.Hour, 30*time.Hour), CatalogVersion: int64(n)}
 	if h.IntN(3) == 0 {
 		ask.NotBefore = h.now.Add(pick(h.Rand, -time.Hour, time.Minute, 2*time.Hour, 40*time.Hour))
+	}
+	if i := slices.IndexFunc(h.grants, func(g brevet.Grant) bool { return g.ID == extends }); i >= 0 {
+		by = h.owner(h.grants[i].Person)
+		ask.Extends, ask.Person, ask.Rule = extends, by.Person, brevet.Approval{Automatic: true}
 	}
 	wait := pick(h.Rand, time.Minute, 8*time.Hour, 72*time.Hour, 240*time.Hour)
 	r, events := brevet.NewRequest(brevet.RequestID("req_"+strconv.Itoa(n)), ask, by, h.now, wait)
@@ -183,8 +192,11 @@ func (h *history) open() error {
 	if _, done := h.model.grants[id]; done || !m.approved && h.IntN(4) > 0 {
 		return nil
 	}
+	if m.extends != "" && m.approved && h.IntN(4) > 0 {
+		return h.extend()
+	}
 	g, events, err := r.Open(id, brevet.Actor{Policy: "prod"}, h.now)
-	if !m.approved {
+	if !m.approved || m.extends != "" {
 		return h.took("open", false, events, 0, err)
 	}
 	w := newWindowModel(m, h.now)
@@ -193,4 +205,52 @@ func (h *history) open() error {
 		return err
 	}
 	return h.checkGrant(g)
+}
+
+// extend moves the end of a grant by a request, mostly one that asks for it
+// and was approved, each once as a store sees to.
+func (h *history) extend() error {
+	if len(h.grants) == 0 {
+		return nil
+	}
+	i := h.index(len(h.grants))
+	if h.grants[i].State == brevet.Active && h.IntN(2) == 0 && len(h.requests) < 6 {
+		if err := h.askFor(h.grants[i].ID); err != nil {
+			return err
+		}
+		if h.IntN(4) > 0 {
+			if err := h.approve(len(h.requests) - 1); err != nil {
+				return err
+			}
+		}
+	}
+	r := h.requests[len(h.requests)-1]
+	m := h.model.requests[r.ID]
+	w := h.model.grants[h.grants[i].ID]
+	if m.spent || !m.approved && h.IntN(4) > 0 {
+		return nil
+	}
+	allowed := m.approved && m.extends == h.grants[i].ID && m.asker == w.holder && w.live(h.now)
+	g, events, err := h.grants[i].Extend(r, brevet.Actor{Policy: "prod"}, h.now)
+	h.grants[i] = g
+	if allowed {
+		w.end, m.spent = w.end.Add(m.length), true
+	}
+	if err := h.took("extend", allowed, events, one(allowed), err); err != nil {
+		return err
+	}
+	return h.checkGrant(g)
+}
+
+// approve has policy decide the i-th request.
+func (h *history) approve(i int) error {
+	m := h.model.requests[h.requests[i].ID]
+	d := brevet.Decision{Policy: "prod", Approve: true, Digest: m.digest}
+	allowed := m.mayDecide(d, h.now)
+	r, events, err := h.requests[i].Decide(d, h.now)
+	h.requests[i] = r
+	if allowed {
+		m.decided(d)
+	}
+	return h.took("decide", allowed, events, one(allowed), err)
 }

@@ -11,18 +11,20 @@ var requests = newTable("this request", "requests", "state = 'pending'",
 	[]string{"state", "decided_at", "decisions", "leaf"},
 	"id", "person_id", "customer_id", "account", "role", "role_digest", "entitlement", "rule", "activate", "mfa", "duration",
 	"not_before", "reason", "ticket", "session_policy", "catalog_version", "state", "created_at", "lapses_at",
-	"decided_at", "decisions", "leaf")
+	"decided_at", "decisions", "leaf", "extends", "break_glass")
 
 func requestArgs(r brevet.Request) []any {
 	return []any{string(r.ID), string(r.Person), string(r.Customer), string(r.Account), string(r.Role), r.RoleDigest, r.Entitlement,
 		text(r.Rule), string(r.Activate), string(r.MFA), int64(r.Duration), micros(r.NotBefore), r.Reason, r.Ticket, r.SessionPolicy,
-		r.CatalogVersion, string(r.State), micros(r.Created), micros(r.Lapses), micros(r.Decided), text(r.Decisions), r.Leaf}
+		r.CatalogVersion, string(r.State), micros(r.Created), micros(r.Lapses), micros(r.Decided), text(r.Decisions), r.Leaf,
+		string(r.Extends), flag(r.BreakGlass)}
 }
 
 func scanRequest(s scanner) (r brevet.Request, err error) {
 	err = s.Scan(&r.ID, &r.Person, &r.Customer, &r.Account, &r.Role, &r.RoleDigest, &r.Entitlement,
 		decoded(&r.Rule), &r.Activate, &r.MFA, &r.Duration, at(&r.NotBefore), &r.Reason, &r.Ticket, &r.SessionPolicy,
-		&r.CatalogVersion, &r.State, at(&r.Created), at(&r.Lapses), at(&r.Decided), decoded(&r.Decisions), &r.Leaf)
+		&r.CatalogVersion, &r.State, at(&r.Created), at(&r.Lapses), at(&r.Decided), decoded(&r.Decisions), &r.Leaf,
+		&r.Extends, &r.BreakGlass)
 	return r, err
 }
 
@@ -127,12 +129,8 @@ var sessions = newTable("this session", "sessions", "state <> 'ended'",
 	"until_at", "access_key", "expires_at", "closed_at")
 
 func sessionArgs(s brevet.Session) []any {
-	console := int64(0)
-	if s.Console {
-		console = 1
-	}
 	return []any{string(s.ID), string(s.Grant), string(s.Person), string(s.Customer), string(s.Account), string(s.Role),
-		string(s.State), console, string(s.MFA), micros(s.Created), micros(s.Until), s.AccessKey, micros(s.Expires), micros(s.Closed)}
+		string(s.State), flag(s.Console), string(s.MFA), micros(s.Created), micros(s.Until), s.AccessKey, micros(s.Expires), micros(s.Closed)}
 }
 
 func scanSession(r scanner) (s brevet.Session, err error) {

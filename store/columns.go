@@ -190,6 +190,14 @@ func (i *instant) Scan(v any) error {
 	return nil
 }
 
+// flag is how yes and no are stored: 1 and 0.
+func flag(yes bool) int64 {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
 // text encodes what is stored as JSON: plain structs and lists, which never
 // fail.
 func text(v any) string {

@@ -91,7 +91,7 @@ func marks(ev brevet.Event) []mark {
 		}
 	}
 	switch kind {
-	case brevet.GrantOpened, brevet.GrantActivated, brevet.GrantEnded, brevet.GrantRevoked:
+	case brevet.GrantOpened, brevet.GrantActivated, brevet.GrantExtended, brevet.GrantEnded, brevet.GrantRevoked:
 		return markOf(ev.Grant, ending(kind))
 	case brevet.PersonCreated, brevet.PrincipalLinked:
 		who := brevet.Principal{Issuer: ev.Data["issuer"], Subject: ev.Data["subject"]}
