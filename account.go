@@ -39,6 +39,10 @@ type Account struct {
 	// entered by the customer's OIDC provider.
 	Broker     string
 	ExternalID string
+
+	// Center is set where people enter through AWS IAM Identity Center; then
+	// brevet makes no credentials for the account.
+	Center *IdentityCenter
 }
 
 // Partition returns the AWS partition that the account's region lies in.

@@ -18,6 +18,7 @@ type Issue struct {
 	TTL           time.Duration // wished; a cloud with a minimum makes a longer one
 	End           time.Time     // the grant's end: nothing may work from then on
 	SessionPolicy string        // narrows the role; "" for all of it
+	Subject       Principal     // who it is at the identity provider
 }
 
 // SessionName returns how the session is called in the cloud's records: the

@@ -25,7 +25,7 @@ const module = "github.com/brevet-access/brevet"
 var floors = [][]string{
 	{".", "iam"},
 	{"policy", "audit", "signer", "api", "notify", "oncall", "activity", "keychain", "idp/oidc", "idp/saml", "idp/scim", "idp/spiffe"},
-	{"catalog", "store", "store/pgtest", "client", "handout", "inventory", "leastpriv", "cloud/aws", "cloud/gcp", "cloud/azure"},
+	{"catalog", "store", "store/pgtest", "client", "handout", "inventory", "leastpriv", "cloud/aws", "cloud/aws/mototest", "cloud/gcp", "cloud/azure"},
 	{"broker", "stack"},
 	{"server", "web", "portal"},
 	{"service"},

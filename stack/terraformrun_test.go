@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -14,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/brevet-access/brevet/cloud/aws/mototest"
 )
 
 // tfWorld is a folder in which terraform runs against moto.
@@ -52,7 +53,7 @@ func newTFFolder(t *testing.T) *tfWorld {
 func newTFWorld(t *testing.T) *tfWorld {
 	t.Helper()
 	w := newTFFolder(t)
-	w.moto = startMoto(t)
+	w.moto = mototest.Start(t, "the module has not been applied")
 	return w
 }
 
@@ -79,55 +80,6 @@ func (w *tfWorld) run(args ...string) []byte {
 	}
 	w.t.Logf("terraform %s: %s", args[0], time.Since(begin).Round(time.Second))
 	return out.Bytes()
-}
-
-// startMoto runs moto_server until the test ends and returns its URL.
-func startMoto(t *testing.T) string {
-	t.Helper()
-	program, err := exec.LookPath("moto_server")
-	if err != nil {
-		t.Skip("SKIPPED: moto_server is missing: the module has not been applied")
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
-	host, port, _ := net.SplitHostPort(addr)
-	cmd := exec.Command(program, "-H", host, "-p", port)
-	cmd.Env = append(os.Environ(), "MOTO_ACCOUNT_ID=111122223333", "MOTO_IAM_LOAD_MANAGED_POLICIES=true")
-	out, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	ready := make(chan struct{})
-	go func() { // it says where it runs once it does
-		var seen []byte
-		buf, said := make([]byte, 4096), false
-		for {
-			n, err := out.Read(buf)
-			if !said {
-				seen = append(seen, buf[:n]...)
-				if said = bytes.Contains(seen, []byte("Running on")); said {
-					close(ready)
-				}
-			}
-			if err != nil {
-				return
-			}
-		}
-	}()
-	select {
-	case <-ready:
-	case <-time.After(time.Minute):
-		t.Fatal("moto_server does not start")
-	}
-	return "http://" + addr
 }
 
 // iam calls moto's IAM, which checks no signature.
