@@ -42,6 +42,9 @@ const (
 	BreakGlassOpened   EventKind = "breakglass.opened"   // somebody helped themselves, and everybody is told
 	BreakGlassReviewed EventKind = "breakglass.reviewed" // what somebody else thinks of it; Data holds the verdict
 	KeyRotated         EventKind = "key.rotated"
+	GrantEnding        EventKind = "grant.ending"   // its end is near and it is in use: whoever wants to know is told
+	ChannelTested      EventKind = "channel.tested" // a message was asked for, to see whether it arrives; Data names the channel
+	MessageLost        EventKind = "message.lost"   // a message never arrived; Data says by which channel and why
 	DetailsErased      EventKind = "details.erased"
 )
 

@@ -18,12 +18,13 @@ type (
 	RequestID  string // req_…
 	GrantID    string // gr_…
 	SessionID  string // ses_…
+	MessageID  string // msg_…
 )
 
 const ulidAlphabet = "0123456789abcdefghjkmnpqrstvwxyz"
 
 type anyID interface {
-	PersonID | SignInID | CustomerID | RequestID | GrantID | SessionID
+	PersonID | SignInID | CustomerID | RequestID | GrantID | SessionID | MessageID
 }
 
 func prefix[ID anyID]() string {
@@ -39,6 +40,8 @@ func prefix[ID anyID]() string {
 		return "req_"
 	case GrantID:
 		return "gr_"
+	case MessageID:
+		return "msg_"
 	default:
 		return "ses_"
 	}

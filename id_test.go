@@ -17,6 +17,7 @@ func TestNewID(t *testing.T) {
 	check(t, "req_", brevet.NewID[brevet.RequestID], brevet.ParseID[brevet.RequestID])
 	check(t, "gr_", brevet.NewID[brevet.GrantID], brevet.ParseID[brevet.GrantID])
 	check(t, "ses_", brevet.NewID[brevet.SessionID], brevet.ParseID[brevet.SessionID])
+	check(t, "msg_", brevet.NewID[brevet.MessageID], brevet.ParseID[brevet.MessageID])
 }
 
 // check makes ids of one type, one a millisecond: each parses, none comes

@@ -52,6 +52,8 @@ type Config struct {
 	Contract int           // newest version of the stack that there is; 0: not checked
 	Endpoint string        // AWS endpoint that clients are told; "" = AWS's own
 	LogKey   string        // verifier key of the log, pinned by clients
+	URL      string        // where people reach the server, for links in messages
+	Channels []Channel     // by which people are told
 	Idle     time.Duration // longest pause between two uses of a sign-in; default 8 h
 	Absolute time.Duration // longest life of a sign-in; default 8 h
 	Now      func() time.Time
@@ -78,6 +80,9 @@ type Broker struct {
 	Config
 	ruling  atomic.Pointer[ruling]
 	changes changes
+	letters changes // there is something to send
+	settled changes // a message was sent, or was not
+	lanes   []*lane
 	known   known
 	refresh singleflight.Group
 }
@@ -139,6 +144,11 @@ func New(c Config) *Broker {
 		b.Prove = func(_ context.Context, a brevet.Account, _ brevet.RoleName) error { return b.MayMint(a.Customer) }
 	}
 	b.ruling.Store(&ruling{Catalog: &catalog.Catalog{}})
+	b.lanes = lanesOf(b.Channels)
+	b.letters.drained, b.settled.drained = b.changes.drained, b.changes.drained
+	if b.DB != nil {
+		b.DB.Tell(b.route)
+	}
 	return b
 }
 

@@ -167,7 +167,8 @@ func (b *batch) truncate(tx *Tx) {
 
 // Record appends ev to the log and returns its index. The entry becomes
 // durable with the transaction, or neither does. Its time in the log is
-// [Tx.Now]; so is ev.Time, if it is zero.
+// [Tx.Now]; so is ev.Time, if it is zero. Whoever is to be told of it (see
+// [DB.Tell]) will be, if and only if it becomes durable.
 func (tx *Tx) Record(ev brevet.Event) (index int64, err error) {
 	if err := tx.usable(); err != nil {
 		return 0, err
@@ -194,7 +195,7 @@ func (tx *Tx) Record(ev brevet.Event) (index int64, err error) {
 	e.hashes = b.tree.Append(audit.LeafHash(e.leaf.Marshal()))
 	b.entries, b.last, b.seqs[e.customer] = append(b.entries, e), tx.now, e.leaf.Seq
 	b.note(e)
-	return e.index, nil
+	return e.index, tx.tell(ev, e.index)
 }
 
 // note takes down what an entry of the batch says about places.

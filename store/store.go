@@ -70,8 +70,9 @@ type DB struct {
 	fatal   atomic.Pointer[brevet.Error] // set once the log cannot be trusted any more
 	heads   *headKeeper                  // nil without Config.HeadFile
 	jobs    jobs
-	recheck bool      // SQLite: read the head before the next batch; the writer's
-	swept   time.Time // when logins and claims were last swept; the writer's
+	route   atomic.Pointer[Route] // who is told of what
+	recheck bool                  // SQLite: read the head before the next batch; the writer's
+	swept   time.Time             // when logins and claims were last swept; the writer's
 }
 
 // Open opens the database, brings its schema up to date and verifies the
