@@ -17,7 +17,7 @@ func sampleAsk() brevet.Ask {
 			{By: brevet.Subjects{Groups: []string{"security"}, People: []brevet.Handle{"security"}}, Quorum: 1},
 		}},
 		Activate: brevet.OnApproval, MFA: brevet.Rung1h, Duration: time.Hour, NotBefore: dawn, Reason: "restore db-7", Ticket: "OPS-1",
-		SessionPolicy: "{}", CatalogVersion: 7}
+		SessionPolicy: "{}", CatalogVersion: 7, Batch: "bt_1"}
 }
 
 // TestDigestBindsEverything changes each value that hangs on an ask or a role
@@ -103,7 +103,9 @@ func leaves(t *testing.T, v reflect.Value, name string, change func(name string,
 // approvals in logs were made with it.
 func TestDigestIsPinned(t *testing.T) {
 	const want = "ad6f21936f1a3919e11bdd4080244e13ca287291bb7d0a9f2bc96df712abb874"
-	if got := sampleAsk().Digest(); got != want {
+	ask := sampleAsk()
+	ask.Batch = "" // what has come since then leaves the digests of those that go without as they were
+	if got := ask.Digest(); got != want {
 		t.Errorf("digest %s, want %s; approvals that are on record would no longer fit their requests", got, want)
 	}
 }

@@ -28,11 +28,18 @@ type Entitlement struct {
 	MFA          Rung // beside the role's own; the tighter counts
 	Activate     Activation
 	GroupsWithin time.Duration // how old the facts about groups may be
+	Reason       TextRule      // on what a request gives as its reason
+	Ticket       TextRule      // on the ticket that a request names
+	Ahead        time.Duration // how far in the future a start may be; 0: [DefaultAhead]
 
 	Extend        *Approval     // what approves an extension; nil: as Approval
 	ExtendLongest time.Duration // the longest that a grant may become by extensions; 0: Longest
 	BreakGlass    *BreakGlass   // not nil: no approver, for emergencies only
 }
+
+// DefaultAhead is how far in the future a start may be where the entitlement
+// does not say.
+const DefaultAhead = 14 * 24 * time.Hour
 
 // MaxBreakGlass bounds a grant in an emergency.
 const MaxBreakGlass = time.Hour

@@ -19,12 +19,13 @@ type (
 	GrantID    string // gr_…
 	SessionID  string // ses_…
 	MessageID  string // msg_…
+	BatchID    string // bt_…; several requests of one intent
 )
 
 const ulidAlphabet = "0123456789abcdefghjkmnpqrstvwxyz"
 
 type anyID interface {
-	PersonID | SignInID | CustomerID | RequestID | GrantID | SessionID | MessageID
+	PersonID | SignInID | CustomerID | RequestID | GrantID | SessionID | MessageID | BatchID
 }
 
 func prefix[ID anyID]() string {
@@ -42,6 +43,8 @@ func prefix[ID anyID]() string {
 		return "gr_"
 	case MessageID:
 		return "msg_"
+	case BatchID:
+		return "bt_"
 	default:
 		return "ses_"
 	}

@@ -40,6 +40,7 @@ type Ask struct {
 	CatalogVersion int64         `json:"catalog_version"`
 	Extends        GrantID       `json:"extends,omitempty"`     // moves the end of this grant; "" asks for one of its own
 	BreakGlass     bool          `json:"break_glass,omitempty"` // in an emergency, without an approver
+	Batch          BatchID       `json:"batch,omitempty"`       // of the requests that were asked in one intent
 }
 
 // Digest returns the lower-case hex SHA-256 of the ask's JSON.

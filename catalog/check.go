@@ -113,6 +113,7 @@ func (p *parser) checkEntitlement(e *entitlement) int {
 	}
 	p.checkRoles(e, reached)
 	p.checkApproval(e, k)
+	p.checkTexts(e)
 	return len(reached) * len(e.Roles)
 }
 

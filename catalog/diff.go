@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"slices"
@@ -264,7 +265,25 @@ func (d *differ) entitlement(o, n *brevet.Entitlement) {
 	if o.GroupsWithin != n.GroupsWithin {
 		d.either(o.GroupsWithin != 0 && (n.GroupsWithin == 0 || n.GroupsWithin > o.GroupsWithin), "%s: groups_within: %s -> %s", what, within(o), within(n))
 	}
+	d.textRule(what+": reason", o.Reason, n.Reason)
+	d.textRule(what+": ticket", o.Ticket, n.Ticket)
+	if o.Ahead != n.Ahead {
+		d.duration(what+": ahead", cmp.Or(o.Ahead, brevet.DefaultAhead), cmp.Or(n.Ahead, brevet.DefaultAhead))
+	}
 	d.approval(what, o, n)
+}
+
+// textRule compares what a request must say. Which of two patterns or checks
+// demands more is not known, so another one counts as wider.
+func (d *differ) textRule(what string, o, n brevet.TextRule) {
+	if o.Required != n.Required {
+		d.either(o.Required, "%s: required: %t -> %t", what, o.Required, n.Required)
+	}
+	for _, f := range []struct{ name, o, n string }{{"pattern", o.Pattern, n.Pattern}, {"check", o.Check, n.Check}} {
+		if f.o != f.n {
+			d.either(f.o != "", "%s: %s: %s -> %s", what, f.name, orNone(f.o), orNone(f.n))
+		}
+	}
 }
 
 func within(e *brevet.Entitlement) string {

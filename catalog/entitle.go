@@ -21,6 +21,7 @@ type entitlement struct {
 	longest  value
 	approval value
 	steps    []value // where each step of the approval stood
+	ticket   value
 	by       []value // where each step's approvers stood; its own place if there are none
 }
 
@@ -30,8 +31,9 @@ type subjects struct {
 }
 
 func (p *parser) readEntitlement(v value) {
-	e := &entitlement{at: v, who: v, longest: v, approval: v}
+	e := &entitlement{at: v, who: v, longest: v, approval: v, ticket: v}
 	e.Activate = brevet.OnApproval
+	e.Reason.Required = true
 	e.Approval.Steps = []brevet.Step{{Quorum: 1}}
 	e.steps, e.by = []value{v}, []value{v}
 	p.mapping(v, fields{
@@ -50,6 +52,9 @@ func (p *parser) readEntitlement(v value) {
 		"mfa":           func(v value) { e.MFA = p.rung(v) },
 		"activate":      func(v value) { e.Activate = p.activation(v) },
 		"groups_within": func(v value) { e.GroupsWithin = p.duration(v, time.Minute, 24*time.Hour) },
+		"reason":        func(v value) { e.Reason = p.textRule(v, e.Reason) },
+		"ticket":        func(v value) { e.Ticket, e.ticket = p.textRule(v, e.Ticket), v },
+		"ahead":         func(v value) { e.Ahead = p.duration(v, time.Minute, maxAhead) },
 	}, "name", "who", "customer", "accounts", "roles", "longest")
 	if e.who != v && e.who.Kind == yaml.SequenceNode && len(e.who.Content) == 0 {
 		p.errorf(e.who, "must name somebody")
@@ -104,6 +109,34 @@ func (p *parser) readStep(e *entitlement, v value) {
 	})
 	e.Approval.Steps = append(e.Approval.Steps, step)
 	e.steps, e.by = append(e.steps, v), append(e.by, by)
+}
+
+// maxAhead is how far in the future a start may be at most.
+const maxAhead = 90 * 24 * time.Hour
+
+// textRule reads {required, pattern, check} over what holds by default.
+func (p *parser) textRule(v value, rule brevet.TextRule) brevet.TextRule {
+	p.mapping(v, fields{
+		"required": func(v value) { rule.Required = p.boolean(v) },
+		"pattern": func(v value) {
+			rule.Pattern = p.text(v)
+			if _, err := rule.Compile(); err != nil {
+				p.errorf(v, "%s", err)
+			}
+		},
+		"check": func(v value) {
+			rule.Check = p.matching(v, brevet.ValidName, "the name of a check in brevet.yaml: 1 to 63 letters, digits, . _ -")
+		},
+	})
+	return rule
+}
+
+// checkTexts refuses rules that nothing could meet: what opens by itself at
+// first use asks nobody for a ticket.
+func (p *parser) checkTexts(e *entitlement) {
+	if e.Approval.Automatic && e.Activate == brevet.OnUse && e.Ticket.Required {
+		p.errorf(e.ticket, "what opens by itself on first use asks nobody for a ticket: leave out activate: on-use, or required")
+	}
 }
 
 func lookup(v value, key string) (*yaml.Node, bool) {

@@ -62,10 +62,10 @@ func TestParse(t *testing.T) {
 	want := []brevet.Entitlement{
 		{Name: "look", Customer: account.Customer, Who: brevet.Subjects{Groups: []string{"engineers"}, People: []brevet.Handle{"lead"}},
 			Accounts: []brevet.AccountID{"111122223333", "444455556666"}, Roles: []brevet.RoleName{"ReadOnly"}, Longest: 8 * time.Hour,
-			Approval: brevet.Approval{Automatic: true}, MFA: brevet.Rung4h, Activate: brevet.OnUse, GroupsWithin: time.Hour},
+			Approval: brevet.Approval{Automatic: true}, MFA: brevet.Rung4h, Activate: brevet.OnUse, GroupsWithin: time.Hour, Reason: brevet.TextRule{Required: true}},
 		{Name: "buckets", Customer: account.Customer, Who: brevet.Subjects{Groups: []string{"engineers"}},
 			Accounts: []brevet.AccountID{"444455556666"}, Roles: []brevet.RoleName{"Buckets", "ReadOnly"}, Longest: 4 * time.Hour,
-			Approval: brevet.Approval{Steps: []brevet.Step{{By: brevet.Subjects{Groups: []string{"leads"}}, Quorum: 2}, {Quorum: 1}}}, Activate: brevet.OnApproval},
+			Approval: brevet.Approval{Steps: []brevet.Step{{By: brevet.Subjects{Groups: []string{"leads"}}, Quorum: 2}, {Quorum: 1}}}, Activate: brevet.OnApproval, Reason: brevet.TextRule{Required: true}},
 	}
 	if d := cmp.Diff(want, c.Entitlements); d != "" {
 		t.Error(d)

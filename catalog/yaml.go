@@ -349,6 +349,13 @@ func (r *reader) rung(v value) brevet.Rung {
 	return rung
 }
 
+func (r *reader) boolean(v value) bool {
+	if v.Kind != yaml.ScalarNode || v.Tag != "!!bool" {
+		r.errorf(v, "must be true or false")
+	}
+	return v.Value == "true"
+}
+
 // integer reads a decimal integer of at least lo and at most a million.
 func (r *reader) integer(v value, lo int) int {
 	n, err := strconv.Atoi(v.Value)

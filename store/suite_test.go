@@ -141,7 +141,7 @@ func testRequests(t *testing.T, tx *store.Tx) {
 		Ask: brevet.Ask{Person: "pr_1", Customer: "cu_1", Account: "444455556666", Role: "Admin", RoleDigest: "ab", Entitlement: "prod",
 			Rule:     brevet.Approval{Steps: []brevet.Step{{By: brevet.Subjects{Groups: []string{"leads"}}, Quorum: 2}}},
 			Activate: brevet.OnApproval, Duration: time.Hour + time.Nanosecond, NotBefore: noon.Add(time.Minute),
-			Reason: "restore db-7 — \"now\"", Ticket: "T-1", SessionPolicy: "{}", CatalogVersion: 3}}
+			Reason: "restore db-7 — \"now\"", Ticket: "T-1", SessionPolicy: "{}", CatalogVersion: 3, Batch: "bt_1"}}
 	ok(t, "AddRequest", tx.AddRequest(r))
 	wantKind(t, tx.AddRequest(r), brevet.Conflict)
 	same(t, "Request", r)(tx.Request("req_1"))
@@ -153,7 +153,7 @@ func testRequests(t *testing.T, tx *store.Tx) {
 	r.State, r.Decided, r.Leaf = brevet.Approved, noon.Add(time.Second), 12
 	ok(t, "PutRequest", tx.PutRequest(brevet.Request{ID: r.ID, State: r.State, Created: noon.Add(time.Hour), Lapses: noon.Add(24 * time.Hour),
 		Ask: brevet.Ask{Person: "x", Customer: "x", Account: "x", Role: "x", RoleDigest: "x", Entitlement: "x", Rule: brevet.Approval{Automatic: true},
-			Activate: brevet.OnUse, Duration: 1, NotBefore: noon, Reason: "x", Ticket: "x", SessionPolicy: "x", CatalogVersion: 1},
+			Activate: brevet.OnUse, Duration: 1, NotBefore: noon, Reason: "x", Ticket: "x", SessionPolicy: "x", CatalogVersion: 1, Batch: "bt_x"},
 		Decided: r.Decided, Decisions: r.Decisions, Leaf: r.Leaf}))
 	same(t, "what was asked, after PutRequest", r)(tx.Request("req_1"))
 	wantKind(t, tx.PutRequest(r), brevet.Conflict)
