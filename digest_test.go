@@ -13,11 +13,11 @@ import (
 func sampleAsk() brevet.Ask {
 	return brevet.Ask{Person: "pr_1", Customer: "cu_1", Account: "444455556666", Role: "Admin", RoleDigest: "ab", Entitlement: "prod-admin",
 		Rule: brevet.Approval{Steps: []brevet.Step{
-			{By: brevet.Subjects{Groups: []string{"leads"}, People: []brevet.Handle{"lead"}}, Quorum: 2},
-			{By: brevet.Subjects{Groups: []string{"security"}, People: []brevet.Handle{"security"}}, Quorum: 1},
+			{By: brevet.Subjects{Groups: []string{"leads"}, People: []brevet.Handle{"lead"}, Rotas: []string{"sre"}}, Quorum: 2},
+			{By: brevet.Subjects{Groups: []string{"security"}, People: []brevet.Handle{"security"}, Rotas: []string{"sre/secondary"}}, Quorum: 1},
 		}},
 		Activate: brevet.OnApproval, MFA: brevet.Rung1h, Duration: time.Hour, NotBefore: dawn, Reason: "restore db-7", Ticket: "OPS-1",
-		SessionPolicy: "{}", CatalogVersion: 7, Batch: "bt_1"}
+		SessionPolicy: "{}", CatalogVersion: 7, Batch: "bt_1", Bound: brevet.Bound{Until: dawn.AddDate(0, 0, 7), Duty: []string{"sre"}}}
 }
 
 // TestDigestBindsEverything changes each value that hangs on an ask or a role
@@ -103,9 +103,12 @@ func leaves(t *testing.T, v reflect.Value, name string, change func(name string,
 // approvals in logs were made with it.
 func TestDigestIsPinned(t *testing.T) {
 	const want = "ad6f21936f1a3919e11bdd4080244e13ca287291bb7d0a9f2bc96df712abb874"
-	ask := sampleAsk()
-	ask.Batch = "" // what has come since then leaves the digests of those that go without as they were
-	if got := ask.Digest(); got != want {
+	old := sampleAsk() // what has come since leaves the digests of those that go without as they were
+	old.Batch, old.Bound = "", brevet.Bound{}
+	for i := range old.Rule.Steps {
+		old.Rule.Steps[i].By.Rotas = nil
+	}
+	if got := old.Digest(); got != want {
 		t.Errorf("digest %s, want %s; approvals that are on record would no longer fit their requests", got, want)
 	}
 }
@@ -113,7 +116,7 @@ func TestDigestIsPinned(t *testing.T) {
 // TestDecisionsDigest does the same for what was decided. The address of an
 // approver is in the event itself.
 func TestDecisionsDigest(t *testing.T) {
-	r := brevet.Request{Decisions: []brevet.Decision{{Person: "pr_2", Handle: "lead", Groups: []string{"leads"}, Policy: "p", Approve: true,
+	r := brevet.Request{Decisions: []brevet.Decision{{Person: "pr_2", Handle: "lead", Groups: []string{"leads"}, Duty: []string{"sre"}, Policy: "p", Approve: true,
 		Comment: "seen", Digest: "ab", Step: 1, At: dawn}}}
 	everyChange(t, reflect.ValueOf(&r.Decisions).Elem(), func() string { return r.DecisionsDigest() })
 }

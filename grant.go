@@ -33,6 +33,7 @@ type Grant struct {
 	End      time.Time // zero until its clock runs
 	Closed   time.Time // when it was ended or revoked before its time, or seen to be over
 	Leaf     int64     // index of the newest event about it: that it was activated, or extended
+	Until    time.Time // the bound of its request, where alone the store keeps it; zero: none
 }
 
 // Live reports whether the grant gives access at now.
@@ -54,7 +55,8 @@ func (g Grant) event(k EventKind, by Actor, now time.Time) Event {
 }
 
 // Activate starts the clock of a scheduled grant: now, or at the start that
-// it was given, so that being late does not move its end.
+// it was given, so that being late does not move its end. The caller sets
+// Until to that of its request.
 func (g Grant) Activate(by Actor, now time.Time) (Grant, []Event, error) {
 	if g.State != Scheduled {
 		return g, nil, Errorf(Conflict, "grant %s is %s already", g.ID, g.State)
@@ -68,7 +70,7 @@ func (g Grant) Activate(by Actor, now time.Time) (Grant, []Event, error) {
 	if g.Start.IsZero() {
 		g.Start = now
 	}
-	g.State, g.End = Active, g.Start.Add(g.Duration)
+	g.State, g.End = Active, Bound{Until: g.Until}.cut(g.Start.Add(g.Duration))
 	e := g.event(GrantActivated, by, now)
 	e.Start, e.End = &g.Start, &g.End
 	return g, []Event{e}, nil
@@ -95,8 +97,11 @@ func (g Grant) Extend(r Request, by Actor, now time.Time) (Grant, []Event, error
 	if !g.Live(now) {
 		return g, nil, Errorf(Expired, "grant %s gives no access now, so there is nothing to extend", g.ID).WithHint("brevet request asks for access anew")
 	}
+	if until := r.Bound.Until; !until.IsZero() && !g.End.Before(until) {
+		return g, nil, Errorf(Expired, "grant %s cannot go beyond %s", g.ID, until.UTC().Format(time.RFC3339))
+	}
 	prior := g.Leaf
-	g.End = g.End.Add(r.Duration)
+	g.End = r.Bound.cut(g.End.Add(r.Duration))
 	e := g.event(GrantExtended, by, now)
 	e.Request, e.Digest, e.Reason, e.Start, e.End = r.ID, r.Digest(), r.Reason, &g.Start, &g.End
 	e.Data = map[string]string{PriorLeaf: strconv.FormatInt(prior, 10), "by": FormatDuration(r.Duration)}

@@ -123,34 +123,38 @@ func (s SignIn) Live(now time.Time, idle time.Duration) bool {
 type Caller struct {
 	Person Person
 	SignIn SignIn
-	Addr   string // the client's network address, without port
+	Addr   string  // the client's network address, without port
+	Duty   *Roster // who is on duty, as far as it is known; nil: not known
 }
 
 // Member reports whether s covers the caller, counting groups only while they
-// are at most age old.
+// are at most age old, and rotas while what is known of them is fresh.
 func (c Caller) Member(s Subjects, now time.Time, age time.Duration) bool {
-	return s.Cover(c.Person.Handle, c.SignIn.Groups.Fresh(now, age))
+	return s.Cover(c.Person.Handle, c.SignIn.Groups.Fresh(now, age), c.Duty.Of(c.Person.Handle, s.Rotas, now)...)
 }
 
-// Subjects says who: members of any of the groups, or the people named by
-// their handles.
+// Subjects says who: members of any of the groups, the people named by their
+// handles, or whoever is on duty.
 type Subjects struct {
 	Groups []string `json:"groups,omitempty"`
 	People []Handle `json:"people,omitempty"`
+	Rotas  []string `json:"rotas,omitempty"` // NAME for its primary layer, or NAME/secondary
 }
 
 // Empty reports whether s covers nobody.
-func (s Subjects) Empty() bool { return len(s.Groups) == 0 && len(s.People) == 0 }
+func (s Subjects) Empty() bool { return len(s.Groups)+len(s.People)+len(s.Rotas) == 0 }
 
-// Cover reports whether a person with this handle and these groups is meant.
-func (s Subjects) Cover(h Handle, groups []string) bool {
+// Cover reports whether a person with this handle and these groups is meant,
+// who is on duty by the rotas of duty now.
+func (s Subjects) Cover(h Handle, groups []string, duty ...string) bool {
 	if h != "" && slices.Contains(s.People, h) {
 		return true
 	}
-	return slices.ContainsFunc(groups, func(g string) bool { return slices.Contains(s.Groups, g) })
+	return slices.ContainsFunc(groups, func(g string) bool { return slices.Contains(s.Groups, g) }) ||
+		slices.ContainsFunc(duty, func(d string) bool { return slices.Contains(s.Rotas, d) })
 }
 
-// String names the subjects for people: "lead, group leads".
+// String names the subjects for people: "lead, group leads, rota sre".
 func (s Subjects) String() string {
 	var parts []string
 	for _, p := range s.People {
@@ -158,6 +162,9 @@ func (s Subjects) String() string {
 	}
 	for _, g := range s.Groups {
 		parts = append(parts, "group "+g)
+	}
+	for _, r := range s.Rotas {
+		parts = append(parts, "rota "+r)
 	}
 	if parts == nil {
 		return "nobody"

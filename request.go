@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -41,6 +42,7 @@ type Ask struct {
 	Extends        GrantID       `json:"extends,omitempty"`     // moves the end of this grant; "" asks for one of its own
 	BreakGlass     bool          `json:"break_glass,omitempty"` // in an emergency, without an approver
 	Batch          BatchID       `json:"batch,omitempty"`       // of the requests that were asked in one intent
+	Bound          Bound         `json:"bound,omitzero"`        // what ends it earlier
 }
 
 // Digest returns the lower-case hex SHA-256 of the ask's JSON.
@@ -70,6 +72,7 @@ type Decision struct {
 	Person  PersonID  `json:"person,omitempty"`
 	Handle  Handle    `json:"handle,omitempty"`
 	Groups  []string  `json:"groups,omitempty"` // fresh facts about the approver, when they decided
+	Duty    []string  `json:"duty,omitempty"`   // rotas of the rule by which they were on duty then
 	Policy  string    `json:"policy,omitempty"` // set when a policy decides; Person is empty then
 	Approve bool      `json:"approve"`
 	Comment string    `json:"comment,omitempty"`
@@ -86,12 +89,18 @@ func (d Decision) actor() Actor {
 // NewRequest returns a pending request for ask, which lapses after wait
 // unless it is decided, and the event that says so.
 func NewRequest(id RequestID, ask Ask, by Actor, now time.Time, wait time.Duration) (Request, []Event) {
-	r := Request{ID: id, Ask: ask, State: Pending, Created: now, Lapses: now.Add(wait)}
+	r := Request{ID: id, Ask: ask, State: Pending, Created: now, Lapses: ask.Bound.cut(now.Add(wait))}
 	e := r.event(RequestCreated, by, now)
 	e.Reason = ask.Reason
 	e.Data["duration"], e.Data["entitlement"], e.Data["approval"] = FormatDuration(ask.Duration), ask.Entitlement, ask.Rule.String()
 	if ask.Extends != "" {
 		e.Data["extends"] = string(ask.Extends)
+	}
+	if !ask.Bound.Until.IsZero() {
+		e.Data["until"] = ask.Bound.Until.UTC().Format(time.RFC3339Nano)
+	}
+	if len(ask.Bound.Duty) > 0 {
+		e.Data["duty"] = strings.Join(ask.Bound.Duty, " ")
 	}
 	return r, []Event{e}
 }
@@ -182,6 +191,9 @@ func (r Request) Decide(d Decision, now time.Time) (Request, []Event, error) {
 	}
 	e := r.event(kind, d.actor(), now)
 	e.Reason = d.Comment
+	if len(d.Duty) > 0 {
+		e.Data["duty"] = strings.Join(d.Duty, " ")
+	}
 	return r, []Event{e}, nil
 }
 
@@ -195,7 +207,7 @@ func (r Request) mayDecide(d Decision) error {
 		return Errorf(Denied, "request %s is decided by policy", r.ID)
 	case r.Step() >= len(r.Rule.Steps):
 		return Errorf(Denied, "request %s names nobody who could decide", r.ID)
-	case !r.Rule.Steps[r.Step()].By.Cover(d.Handle, d.Groups):
+	case !r.Rule.Steps[r.Step()].By.Cover(d.Handle, d.Groups, d.Duty...):
 		return Errorf(Denied, "request %s waits for %s", r.ID, r.Rule.Steps[r.Step()].By).
 			WithUnmet(Unmet{Condition: "be one of " + r.Rule.Steps[r.Step()].By.String(), Have: "you are " + string(d.Handle), Remedy: "ask one of them to decide"})
 	}
@@ -218,7 +230,7 @@ func (r Request) Meets(rule Approval) bool {
 		if step == len(rule.Steps) {
 			break
 		}
-		if d.Approve && d.Person != "" && rule.Steps[step].By.Cover(d.Handle, d.Groups) {
+		if d.Approve && d.Person != "" && rule.Steps[step].By.Cover(d.Handle, d.Groups, d.Duty...) {
 			yes++
 		}
 		if yes >= max(1, rule.Steps[step].Quorum) {
@@ -264,18 +276,21 @@ func (r Request) Open(id GrantID, by Actor, now time.Time) (Grant, []Event, erro
 	if r.Extends != "" {
 		return Grant{}, nil, Errorf(Conflict, "request %s extends grant %s and opens none", r.ID, r.Extends)
 	}
+	if until := r.Bound.Until; !until.IsZero() && !now.Before(until) {
+		return Grant{}, nil, Errorf(Expired, "request %s was bound to end at %s", r.ID, until.UTC().Format(time.RFC3339)).WithHint("ask again with brevet request")
+	}
 	g := Grant{ID: id, Request: r.ID, Person: r.Person, Customer: r.Customer, Account: r.Account, Role: r.Role,
-		Duration: r.Duration, State: Scheduled, Created: now}
+		Duration: r.Duration, State: Scheduled, Created: now, Until: r.Bound.Until}
 	e := g.event(GrantOpened, by, now)
 	e.Digest = r.Digest()
 	switch {
 	case r.NotBefore.After(now):
-		g.Start, g.Waits = r.NotBefore, r.NotBefore.Add(r.Duration)
+		g.Start, g.Waits = r.NotBefore, r.EndOf(r.NotBefore)
 		e.Start = &g.Start
 		e.Data = map[string]string{"waits": g.Waits.UTC().Format(time.RFC3339Nano)}
 		return g, []Event{e}, nil
 	case r.Activate == OnUse:
-		g.Waits = now.Add(24 * time.Hour)
+		g.Waits = r.Bound.cut(now.Add(24 * time.Hour))
 		e.Data = map[string]string{"waits": g.Waits.UTC().Format(time.RFC3339Nano)}
 		return g, []Event{e}, nil
 	}

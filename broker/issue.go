@@ -358,6 +358,9 @@ func (b *Broker) firstUse(tx *store.Tx, o *order, now time.Time) (err error) {
 			return err
 		}
 	}
+	if o.grant.Request == o.request.ID {
+		o.grant.Until = o.request.Bound.Until
+	}
 	g, events, err := o.grant.Activate(actor(o.caller), now)
 	if err != nil {
 		return err

@@ -144,7 +144,7 @@ func proveGrant(tx *store.Tx, g brevet.Grant, r brevet.Request) error {
 		return err
 	}
 	if e.Kind != brevet.GrantActivated || !sameGrant(e, g, r) || !newest(tx, string(g.ID), g.Leaf) || e.Start == nil || !e.Start.Equal(g.Start) || e.End == nil || !e.End.Equal(g.End) ||
-		g.End.Sub(g.Start) != r.Duration {
+		!g.End.Equal(r.EndOf(g.Start)) {
 		return disagree("grant", string(g.ID))
 	}
 	return nil

@@ -11,20 +11,20 @@ var requests = newTable("this request", "requests", "state = 'pending'",
 	[]string{"state", "decided_at", "decisions", "leaf"},
 	"id", "person_id", "customer_id", "account", "role", "role_digest", "entitlement", "rule", "activate", "mfa", "duration",
 	"not_before", "reason", "ticket", "session_policy", "catalog_version", "state", "created_at", "lapses_at",
-	"decided_at", "decisions", "leaf", "extends", "break_glass", "batch")
+	"decided_at", "decisions", "leaf", "extends", "break_glass", "batch", "bound")
 
 func requestArgs(r brevet.Request) []any {
 	return []any{string(r.ID), string(r.Person), string(r.Customer), string(r.Account), string(r.Role), r.RoleDigest, r.Entitlement,
 		text(r.Rule), string(r.Activate), string(r.MFA), int64(r.Duration), micros(r.NotBefore), r.Reason, r.Ticket, r.SessionPolicy,
 		r.CatalogVersion, string(r.State), micros(r.Created), micros(r.Lapses), micros(r.Decided), text(r.Decisions), r.Leaf,
-		string(r.Extends), flag(r.BreakGlass), string(r.Batch)}
+		string(r.Extends), flag(r.BreakGlass), string(r.Batch), text(r.Bound)}
 }
 
 func scanRequest(s scanner) (r brevet.Request, err error) {
 	err = s.Scan(&r.ID, &r.Person, &r.Customer, &r.Account, &r.Role, &r.RoleDigest, &r.Entitlement,
 		decoded(&r.Rule), &r.Activate, &r.MFA, &r.Duration, at(&r.NotBefore), &r.Reason, &r.Ticket, &r.SessionPolicy,
 		&r.CatalogVersion, &r.State, at(&r.Created), at(&r.Lapses), at(&r.Decided), decoded(&r.Decisions), &r.Leaf,
-		&r.Extends, &r.BreakGlass, &r.Batch)
+		&r.Extends, &r.BreakGlass, &r.Batch, decoded(&r.Bound))
 	return r, err
 }
 

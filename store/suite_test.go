@@ -141,7 +141,8 @@ func testRequests(t *testing.T, tx *store.Tx) {
 		Ask: brevet.Ask{Person: "pr_1", Customer: "cu_1", Account: "444455556666", Role: "Admin", RoleDigest: "ab", Entitlement: "prod",
 			Rule:     brevet.Approval{Steps: []brevet.Step{{By: brevet.Subjects{Groups: []string{"leads"}}, Quorum: 2}}},
 			Activate: brevet.OnApproval, Duration: time.Hour + time.Nanosecond, NotBefore: noon.Add(time.Minute),
-			Reason: "restore db-7 — \"now\"", Ticket: "T-1", SessionPolicy: "{}", CatalogVersion: 3, Batch: "bt_1"}}
+			Reason: "restore db-7 — \"now\"", Ticket: "T-1", SessionPolicy: "{}", CatalogVersion: 3, Batch: "bt_1",
+			Bound: brevet.Bound{Until: noon.Add(2 * time.Hour), Duty: []string{"sre", "sre/secondary"}}}}
 	ok(t, "AddRequest", tx.AddRequest(r))
 	wantKind(t, tx.AddRequest(r), brevet.Conflict)
 	same(t, "Request", r)(tx.Request("req_1"))
