@@ -158,6 +158,7 @@ type Request struct {
 	Digest    string     `json:"digest" doc:"what a decision binds"`
 	Decisions []Decision `json:"decisions"`
 	Grant     *Grant     `json:"grant,omitempty"`
+	URL       string     `json:"url,omitempty" doc:"its page, where it is decided"`
 }
 
 // Decision is one yes or no.

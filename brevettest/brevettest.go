@@ -190,18 +190,7 @@ func Browse(facts sandbox.Facts, now func() time.Time, username, address string)
 
 // fill answers a form of the sandbox's sign-in.
 func fill(page string, p sandbox.PersonFact, now time.Time) (url.Values, error) {
-	form := url.Values{}
-	for _, input := range hidden.FindAllString(page, -1) {
-		var name, value string
-		for _, a := range attribute.FindAllStringSubmatch(input, -1) {
-			if a[1] == "name" {
-				name = html.UnescapeString(a[2])
-			} else {
-				value = html.UnescapeString(a[2])
-			}
-		}
-		form.Set(name, value)
-	}
+	form := hiddenFields(page)
 	if strings.Contains(page, `name="otp"`) {
 		code, err := totp.GenerateCode(p.TOTP, now)
 		form.Set("otp", code)

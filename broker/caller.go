@@ -11,10 +11,26 @@ import (
 	"github.com/brevet-access/brevet/store"
 )
 
+// What tokens begin with. A client's opens the API, a browser's the pages, and
+// neither the other: a page that leaks its cookie leaks no bearer token.
+const (
+	clientToken  = "brv_"
+	browserToken = "brw_"
+)
+
 // WhoIs returns the caller behind a bearer token. The sign-in and the person
 // are matched with the log, so an edited row authenticates nobody.
 func (b *Broker) WhoIs(ctx context.Context, bearer, addr string) (brevet.Caller, error) {
-	if !strings.HasPrefix(bearer, "brv_") || len(bearer) > 100 {
+	return b.whoIs(ctx, clientToken, bearer, addr)
+}
+
+// WhoIsBrowser is WhoIs for the token in a browser's cookie.
+func (b *Broker) WhoIsBrowser(ctx context.Context, token, addr string) (brevet.Caller, error) {
+	return b.whoIs(ctx, browserToken, token, addr)
+}
+
+func (b *Broker) whoIs(ctx context.Context, kind, bearer, addr string) (brevet.Caller, error) {
+	if !strings.HasPrefix(bearer, kind) || len(bearer) > 100 {
 		return brevet.Caller{}, brevet.Errorf(brevet.Unauthenticated, "you are not signed in").WithHint("brevet login")
 	}
 	now := b.now()

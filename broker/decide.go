@@ -176,22 +176,10 @@ func (b *Broker) lapse(tx *store.Tx, r brevet.Request, why string) (v RequestVie
 func (b *Broker) requester(ctx context.Context, r brevet.Request) (brevet.Caller, error) {
 	var c brevet.Caller
 	err := b.DB.View(ctx, func(tx *store.Tx) (err error) {
-		if c.Person, err = tx.Person(r.Person); err != nil {
+		if c, err = b.readRequester(tx, r); err != nil {
 			return err
 		}
-		if err := provePerson(tx, c.Person); err != nil {
-			return err
-		}
-		signIns, err := tx.SignIns(r.Person)
-		if err != nil {
-			return err
-		}
-		for _, s := range signIns {
-			if s.Live(b.now(), b.Absolute) && !tx.SignInOver(s.ID) && s.Groups.At.After(c.SignIn.Groups.At) && proveSignIn(tx, s) == nil {
-				c.SignIn = s
-			}
-		}
-		return nil
+		return provePerson(tx, c.Person)
 	})
 	if err != nil || c.SignIn.ID == "" {
 		return c, err

@@ -35,6 +35,7 @@ type LoginStart struct {
 	Device      string        // what the client calls itself
 	MaxAge      time.Duration // below zero: any sign-in will do; zero: a fresh one
 	Addr        string
+	Browser     bool // the token will open the pages, and nothing else
 }
 
 // login is what must survive the round trip to the provider.
@@ -51,6 +52,7 @@ type code struct {
 	Provider  string
 	Device    string
 	Identity  brevet.Identity
+	Browser   bool
 }
 
 // LoginDone says how the browser goes on: to RedirectURI with Code and State,
@@ -215,7 +217,7 @@ func (b *Broker) FinishLogin(ctx context.Context, state, cookie, authCode, iss, 
 		return waits, err
 	}
 	one := oneTimeCode()
-	c := code{Challenge: l.Challenge, Person: person.ID, Provider: p.Name, Device: l.Device, Identity: id}
+	c := code{Challenge: l.Challenge, Person: person.ID, Provider: p.Name, Device: l.Device, Identity: id, Browser: l.Browser}
 	if err := b.putLogin(ctx, "code", plainCode(one), c, codeLife); err != nil {
 		return waits, err
 	}
@@ -326,7 +328,10 @@ func (b *Broker) Redeem(ctx context.Context, one, verifier, addr string) (token 
 	if subtle.ConstantTimeCompare([]byte(challenge(verifier)), []byte(c.Challenge)) != 1 {
 		return "", brevet.Caller{}, brevet.Errorf(brevet.Denied, "this code belongs to another brevet login")
 	}
-	token = "brv_" + secret()
+	token = clientToken + secret()
+	if c.Browser {
+		token = browserToken + secret()
+	}
 	who, err := b.openSignIn(ctx, c, token, addr)
 	return token, who, err
 }

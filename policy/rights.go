@@ -82,3 +82,9 @@ func (s *Set) Concerns(q Query, c brevet.CustomerID) bool {
 	return (q.Handle != "" && r.people[q.Handle]) ||
 		slices.ContainsFunc(q.Groups.Names, func(g string) bool { return r.groups[g] })
 }
+
+// Names reports whether a rule of the customer's names the group: those that
+// none names are nobody's business there (law 13).
+func (s *Set) Names(c brevet.CustomerID, group string) bool {
+	return s != nil && s.rights[c] != nil && s.rights[c].groups[group]
+}

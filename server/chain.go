@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"path"
 	"runtime"
@@ -32,6 +33,16 @@ func exchangeOf(ctx context.Context) *exchange {
 	}
 	return x
 }
+
+// Address returns the client's network address, for handlers of
+// [Config].Pages.
+func Address(ctx context.Context) string { return exchangeOf(ctx).addr }
+
+// RequestID returns the name that the request has in the log, likewise.
+func RequestID(ctx context.Context) string { return exchangeOf(ctx).id }
+
+// Seen puts a caller whom a page has recognised into the access log.
+func Seen(ctx context.Context, c brevet.Caller) { exchangeOf(ctx).caller = &c }
 
 // answer remembers the status that was sent.
 type answer struct {
@@ -151,7 +162,14 @@ func (s *server) unrouted(r *http.Request) error {
 // refuse answers a request that reached no route, in the form that the path
 // asks for.
 func (s *server) refuse(w http.ResponseWriter, r *http.Request, pattern string, err error) {
-	if s.pages[pattern] {
+	switch {
+	case s.Pages[pattern] != nil && s.PageFailed != nil:
+		p, h := s.problem(r.Context(), err)
+		h.Del("WWW-Authenticate")
+		maps.Copy(w.Header(), h)
+		s.PageFailed(w, r, p.Status, err)
+		return
+	case s.pages[pattern]:
 		s.failPage(w, r, err)
 		return
 	}

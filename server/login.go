@@ -27,15 +27,33 @@ var challengeText = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
 
 // browser registers the pages.
 func (s *server) browser() {
-	for pattern, handler := range map[string]http.HandlerFunc{
-		"GET /{$}":         s.home,
-		api.RouteAuthorize: s.authorize,
-		api.RouteCallback:  s.callback,
-	} {
+	own := map[string]http.Handler{
+		routeHome:          http.HandlerFunc(s.home),
+		api.RouteAuthorize: http.HandlerFunc(s.authorize),
+		api.RouteCallback:  http.HandlerFunc(s.callback),
+	}
+	for pattern, handler := range s.Pages {
+		own[pattern] = handler
+	}
+	for pattern, handler := range own {
 		s.pages[pattern] = true
-		s.mux.HandleFunc(pattern, handler)
+		s.mux.Handle(pattern, handler)
 	}
 }
+
+const routeHome = "GET /{$}"
+
+// signedIn returns where a browser goes back to that signs in for the pages;
+// "" if there are none.
+func (s *server) signedIn() string {
+	if s.SignedIn == "" {
+		return ""
+	}
+	return s.URL + s.SignedIn
+}
+
+// returns reports whether a one-time code may be sent to this URI.
+func (s *server) returns(uri string) bool { return loopback(uri) || uri != "" && uri == s.signedIn() }
 
 func (s *server) home(w http.ResponseWriter, r *http.Request) {
 	s.show(w, r, http.StatusOK, page{Title: "brevet", Text: "Temporary access to cloud accounts: asked for with a reason, approved, recorded, and over by itself.",
@@ -80,7 +98,7 @@ func (s *server) authorizeQuery(r *http.Request) (in broker.LoginStart, err erro
 		return in, brevet.Errorf(brevet.Invalid, "response_type: must be code")
 	case len(in.State) > maxState || !printableASCII(in.State):
 		return in, brevet.Errorf(brevet.Invalid, "state: at most %d printable ASCII characters", maxState)
-	case in.RedirectURI != "" && !loopback(in.RedirectURI):
+	case in.RedirectURI != "" && !s.returns(in.RedirectURI):
 		return in, brevet.Errorf(brevet.Invalid, "redirect_uri: must be http://127.0.0.1:PORT/PATH or http://[::1]:PORT/PATH")
 	case in.Provider != "" && !slices.Contains(s.Broker.ProviderNames(), in.Provider):
 		return in, brevet.Errorf(brevet.Invalid, "provider: there is none of that name")
@@ -88,6 +106,7 @@ func (s *server) authorizeQuery(r *http.Request) (in broker.LoginStart, err erro
 		return in, brevet.Errorf(brevet.Denied, "another site sent you here to sign in for a terminal").
 			WithHint("if it is yours, copy the address that it shows into a new tab")
 	}
+	in.Browser = in.RedirectURI != "" && in.RedirectURI == s.signedIn()
 	in.MaxAge, err = maxAge(q.Get("max_age"))
 	return in, err
 }
@@ -166,13 +185,13 @@ func (s *server) callback(w http.ResponseWriter, r *http.Request) {
 	done, err := s.Broker.FinishLogin(r.Context(), q.Get("state"), cookie, q.Get("code"), q.Get("iss"), clip(said, 300), exchangeOf(r.Context()).addr)
 	http.SetCookie(w, s.cookie("", -1))
 	switch {
-	case err != nil && loopback(done.RedirectURI):
+	case err != nil && s.returns(done.RedirectURI):
 		go303(w, s.back(done, url.Values{"error": {"access_denied"}, "error_description": {brevet.AsError(err).Message}}))
 	case err != nil:
 		s.failPage(w, r, err)
 	case done.RedirectURI == "":
 		s.showCode(w, r, done)
-	case !loopback(done.RedirectURI): // StartLogin got none such from here
+	case !s.returns(done.RedirectURI): // StartLogin got none such from here
 		s.failPage(w, r, brevet.Errorf(brevet.Internal, "the sign-in leads nowhere"))
 	default:
 		go303(w, s.back(done, url.Values{"code": {done.Code}}))

@@ -66,7 +66,7 @@ func (s *server) why(ctx context.Context, c brevet.Caller, in *targetInput) (api
 
 func (s *server) status(ctx context.Context, c brevet.Caller, _ *none) (api.Status, error) {
 	v, err := s.Broker.Status(ctx, c)
-	return api.Status{Now: v.Now, Active: each(v.Active, grant), Waiting: each(v.Waiting, request), Decide: each(v.Decide, request)}, err
+	return api.Status{Now: v.Now, Active: each(v.Active, grant), Waiting: each(v.Waiting, s.request), Decide: each(v.Decide, s.request)}, err
 }
 
 func (s *server) ask(ctx context.Context, c brevet.Caller, in *newRequestInput) (api.Request, error) {
@@ -75,12 +75,12 @@ func (s *server) ask(ctx context.Context, c brevet.Caller, in *newRequestInput) 
 		return api.Request{}, err
 	}
 	v, err := s.Broker.Ask(ctx, c, broker.Ask{Target: in.Body.Target, Duration: d, Reason: in.Body.Reason, Ticket: in.Body.Ticket, Key: in.Key})
-	return answered(v, err)
+	return s.answered(v, err)
 }
 
 func (s *server) listRequests(ctx context.Context, c brevet.Caller, in *listRequestsInput) ([]api.Request, error) {
 	views, err := s.Broker.Requests(ctx, c, broker.List{Scope: in.Scope, State: in.State, Limit: in.Limit})
-	return each(views, request), err
+	return each(views, s.request), err
 }
 
 func (s *server) getRequest(ctx context.Context, c brevet.Caller, in *getRequestInput) (api.Request, error) {
@@ -92,7 +92,7 @@ func (s *server) getRequest(ctx context.Context, c brevet.Caller, in *getRequest
 	if err != nil {
 		return api.Request{}, err
 	}
-	return answered(s.Broker.Request(ctx, c, id, min(wait, maxWait)))
+	return s.answered(s.Broker.Request(ctx, c, id, min(wait, maxWait)))
 }
 
 func (s *server) decide(ctx context.Context, c brevet.Caller, in *decideInput) (api.Request, error) {
@@ -100,7 +100,7 @@ func (s *server) decide(ctx context.Context, c brevet.Caller, in *decideInput) (
 	if err != nil {
 		return api.Request{}, err
 	}
-	return answered(s.Broker.Decide(ctx, c, broker.Decide{ID: id, Approve: in.Body.Approve, Comment: in.Body.Comment, Digest: in.Body.Digest, Key: in.Key}))
+	return s.answered(s.Broker.Decide(ctx, c, broker.Decide{ID: id, Approve: in.Body.Approve, Comment: in.Body.Comment, Digest: in.Body.Digest, Key: in.Key}))
 }
 
 func (s *server) withdraw(ctx context.Context, c brevet.Caller, in *idInput) (api.Request, error) {
@@ -108,7 +108,7 @@ func (s *server) withdraw(ctx context.Context, c brevet.Caller, in *idInput) (ap
 	if err != nil {
 		return api.Request{}, err
 	}
-	return answered(s.Broker.Withdraw(ctx, c, id, in.Key))
+	return s.answered(s.Broker.Withdraw(ctx, c, id, in.Key))
 }
 
 // duration reads a field of the wire; "" is zero.
@@ -126,11 +126,11 @@ func duration(field, s string) (time.Duration, error) {
 }
 
 // answered encodes a view, unless there is none.
-func answered(v broker.RequestView, err error) (api.Request, error) {
+func (s *server) answered(v broker.RequestView, err error) (api.Request, error) {
 	if err != nil {
 		return api.Request{}, err
 	}
-	return request(v), nil
+	return s.request(v), nil
 }
 
 func target(v broker.TargetView) api.Target {
@@ -142,7 +142,7 @@ func target(v broker.TargetView) api.Target {
 	}
 }
 
-func request(v broker.RequestView) api.Request {
+func (s *server) request(v broker.RequestView) api.Request {
 	out := api.Request{
 		ID: string(v.ID), Target: v.Target, Customer: v.CustomerName, Person: string(v.Requester), Reason: v.Reason, Ticket: v.Ticket,
 		Duration: brevet.FormatDuration(v.Duration), State: string(v.State), Approval: v.Rule.String(), WaitsFor: v.WaitsFor,
@@ -152,6 +152,9 @@ func request(v broker.RequestView) api.Request {
 	if v.Grant != nil {
 		g := grant(*v.Grant)
 		out.Grant = &g
+	}
+	if s.Pages != nil {
+		out.URL = s.URL + "/requests/" + out.ID
 	}
 	return out
 }

@@ -60,6 +60,17 @@ type Config struct {
 	// Banner is shown on every page, "" for none.
 	Banner string
 
+	// Pages are further routes, for people, by pattern. They pass the chain as
+	// the server's own pages do; [Address] tells them who asks. "GET /{$}"
+	// among them takes the place of the server's home page.
+	Pages map[string]http.Handler
+	// PageFailed answers for them, with a status, where a request never reaches
+	// them; nil: as the server's own pages answer.
+	PageFailed func(w http.ResponseWriter, r *http.Request, status int, err error)
+	// SignedIn is the path of the page that takes a browser back when it has
+	// signed in for the pages; "" if none does.
+	SignedIn string
+
 	// Observe is told of every answer: the pattern of its route ("" for
 	// none), its status, how long it took; nil: nobody is.
 	Observe func(route string, status int, d time.Duration)
