@@ -59,7 +59,7 @@ func (n NewCustomer) check(c *Catalog) error {
 		what     string
 	}{
 		{"prefix", n.Prefix, iamPrefix().MatchString, "the beginning of an IAM role's name, at most 24 characters"},
-		{"entry", n.Entry, func(s string) bool { return s == OIDC || s == AssumeRole }, "a way into accounts: oidc or assume-role"},
+		{"entry", n.Entry, func(s string) bool { return s == OIDC || s == AssumeRole }, "a way into accounts that needs no more than its name: oidc or assume-role; identity-center is written by hand"},
 		{"contact", n.Contact, func(s string) bool { return len(s) <= 254 && mailbox().MatchString(s) }, "an e-mail address"},
 		{"log_group", n.LogGroup, validLogGroup, "the name of a log group: 1 to 512 of A-Z a-z 0-9 . - _ / #, not starting with aws/"},
 	} {

@@ -134,8 +134,8 @@ func (d *differ) customer(o, n *brevet.Customer) {
 
 // entered says how a new customer is entered, where that is not the default.
 func entered(e entry) string {
-	if e.way == AssumeRole {
-		return ", entered by " + AssumeRole
+	if e.way != OIDC {
+		return ", entered by " + e.way
 	}
 	return ""
 }
@@ -174,6 +174,7 @@ func (d *differ) account(o, n *brevet.Account) {
 			d.wider("%s: %s: %s -> %s", what, f.name, orNone(f.o), orNone(f.n))
 		}
 	}
+	d.center(what, o.Center, n.Center)
 	if o.Region != n.Region {
 		d.neutral("%s: region: %s -> %s", what, o.Region, n.Region)
 	}

@@ -10,15 +10,21 @@ import (
 
 // The ways into a customer's accounts.
 const (
-	OIDC       = "oidc"        // AssumeRoleWithWebIdentity by the customer's own OIDC provider; the default
-	AssumeRole = "assume-role" // AssumeRole from the broker's AWS role, with the customer's external id
+	OIDC       = "oidc"            // AssumeRoleWithWebIdentity by the customer's own OIDC provider; the default
+	AssumeRole = "assume-role"     // AssumeRole from the broker's AWS role, with the customer's external id
+	ByCenter   = "identity-center" // assignments in the customer's AWS IAM Identity Center; people sign in at its portal
 )
+
+// waysIn is what entry may be.
+const waysIn = "a way into accounts: oidc, assume-role or identity-center"
+
+func validEntry(s string) bool { return s == OIDC || s == AssumeRole || s == ByCenter }
 
 // entry is how a customer's accounts are entered.
 type entry struct{ way, externalID string }
 
-// Entry returns how the customer's accounts are entered, [OIDC] or
-// [AssumeRole]; "" for a customer that is not in the catalog.
+// Entry returns how the customer's accounts are entered: [OIDC], [AssumeRole]
+// or [ByCenter]; "" for a customer that is not in the catalog.
 func (c *Catalog) Entry(id brevet.CustomerID) string { return c.entries[id].way }
 
 // ExternalID returns the external id with which the customer's accounts are
@@ -74,6 +80,13 @@ func (p *parser) checkEntry(k *customer) {
 	switch {
 	case k.entry.name == "":
 		return // reported where it was read
+	case k.entry.name == ByCenter:
+		p.checkCenter(k)
+		return
+	case k.center != nil:
+		p.errorf(k.center.at, "is for entry: identity-center only; this customer is entered by %s", k.entry.name)
+	}
+	switch {
 	case k.entry.name == OIDC:
 		if k.external.name != "" {
 			p.errorf(k.external.at, "is for entry: assume-role only; this customer is entered by OIDC")

@@ -62,6 +62,7 @@ type customer struct {
 	prefix   string
 	entry    named // how its accounts are entered
 	external named // its external id
+	center   *center
 	accounts []*account
 	rights   map[brevet.Right]subjects
 }
@@ -140,6 +141,7 @@ func (p *parser) account(k *customer, a *account) brevet.Account {
 	if k.entry.name == AssumeRole {
 		out.Broker, out.ExternalID = p.broker.name, k.external.name
 	}
+	out.Center = k.center.in(a)
 	return out
 }
 

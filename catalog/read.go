@@ -146,8 +146,9 @@ func (p *parser) readCustomer(v value) {
 			k.LogGroup = p.matching(v, validLogGroup, "the name of a log group: 1 to 512 of A-Z a-z 0-9 . - _ / #, not starting with aws/")
 		},
 		"entry": func(v value) {
-			k.entry = named{p.matching(v, func(s string) bool { return s == OIDC || s == AssumeRole }, "a way into accounts: oidc or assume-role"), v}
+			k.entry = named{p.matching(v, validEntry, waysIn), v}
 		},
+		"identity_center": func(v value) { k.center = p.readCenter(v) },
 		"external_id": func(v value) {
 			k.external = named{p.matching(v, externalID().MatchString, "26 characters of a-z 2-7; leave it out and brevetd dev or brevet customer add makes one"), v}
 		},
