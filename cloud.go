@@ -19,6 +19,16 @@ type Issue struct {
 	End           time.Time     // the grant's end: nothing may work from then on
 	SessionPolicy string        // narrows the role; "" for all of it
 	Subject       Principal     // who it is at the identity provider
+	Errand        Errand        // "" for a person's session
+	Source        Handle        // the source identity where it is not Handle
+}
+
+// SourceIdentity returns whose the session's calls are.
+func (i Issue) SourceIdentity() Handle {
+	if i.Source != "" {
+		return i.Source
+	}
+	return i.Handle
 }
 
 // SessionName returns how the session is called in the cloud's records: the
@@ -54,28 +64,66 @@ func (c Credential) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(c.String
 // MarshalText is String, so that JSON and a structured log hold no secret.
 func (c Credential) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
-// RevocationState says how far a revocation has come.
-type RevocationState string
+// Errand is what one of the broker's own sessions is for; "" for people's. A
+// cloud narrows the session to that.
+type Errand string
 
-// The states of a revocation.
+// The errands that need a session of their own kind.
 const (
-	RevokeRequested RevocationState = "requested" // no new credential; the cloud has been told, or cannot be
-	RevokeConfirmed RevocationState = "confirmed" // the cloud was seen to refuse
+	ErrandRevoke Errand = "revoke" // to call the customer's revoker
+	ErrandTry    Errand = "try"    // to see what is refused
 )
 
-// Revocation is the answer of a cloud that was asked to end a grant's
-// sessions. Until is the latest moment at which one could still be used.
-type Revocation struct {
-	State RevocationState
-	Until time.Time
+// RevokeRole is the role in which the customer's revoker is called.
+const RevokeRole RoleName = "Revoke"
+
+// Kill asks for the sessions of grants to be cut off.
+type Kill struct {
+	Grants []GrantID // 1 to 100
+	Shells bool      // only open shells are ended
+	// Widen are the people whose every session may be cut, should there be no
+	// room for these grants; nil: nobody's.
+	Widen []Handle
 }
 
-// Cloud mints and revokes sessions. Issue fails with kind [CloudRefused] when
-// the cloud said no (nothing was made), [Unavailable] when it is not known
-// whether something was made.
+// Killed is what the cloud holds after a Kill.
+type Killed struct {
+	Held      []GrantID // all that are denied, those asked for among them unless Full
+	Full      bool      // there was no room, and nothing was added
+	Cut       []Handle  // people all of whose sessions until now are denied
+	Everybody bool      // everybody's are
+	Shells    int       // that were ended
+}
+
+// Tried is one harmless call that a session made to see whether it is let.
+type Tried struct {
+	Action string // "iam:GetRole"
+	Result TryResult
+	Detail string // what the cloud said, fit to show
+}
+
+// TryResult is how such a call came out.
+type TryResult string
+
+// The results of a try.
+const (
+	TryAllowed TryResult = "allowed"
+	TryDenied  TryResult = "denied" // the cloud itself said that the session may not
+	TryUnknown TryResult = "unknown"
+)
+
+// Cloud mints sessions, and cuts them off. Its methods fail with kind
+// [CloudRefused] when the cloud said no (nothing was done), [Unavailable] when
+// it is not known whether something was done.
 type Cloud interface {
+	// Issue makes one set of credentials.
 	Issue(ctx context.Context, i Issue) (Credential, error)
-	Revoke(ctx context.Context, g Grant) (Revocation, error)
+	// Revoke calls the revoker of an account; as is a session for
+	// [ErrandRevoke].
+	Revoke(ctx context.Context, as Credential, a Account, k Kill) (Killed, error)
+	// Try makes calls that change nothing; as is a session for [ErrandTry] in
+	// the role.
+	Try(ctx context.Context, as Credential, a Account, role RoleName) []Tried
 }
 
 // Claims is what a web-identity token says beside its issuer, times and id.

@@ -29,12 +29,20 @@ const (
 	GrantExtended    EventKind = "grant.extended"  // its end moved; Data names the entry before about the grant
 	GrantEnded       EventKind = "grant.ended"     // by time or handed back
 	GrantRevoked     EventKind = "grant.revoked"
-	SessionIntended  EventKind = "session.intended"
-	SessionIssued    EventKind = "session.issued"
-	SessionInDoubt   EventKind = "session.in_doubt"
-	SessionEnded     EventKind = "session.ended"
-	AccessRefused    EventKind = "access.refused" // a credential, a decision or another act was refused
-	StackProbed      EventKind = "stack.probed"   // what a customer's side was seen to do; Data holds each check's result
+	// The revocation of what was out under a grant that ended. Each says all of
+	// it; see RevocationOf.
+	RevocationRequested EventKind = "revocation.requested"
+	RevocationTold      EventKind = "revocation.told"      // the cloud holds it
+	RevocationFailed    EventKind = "revocation.failed"    // an attempt came to nothing; it is tried again
+	RevocationConfirmed EventKind = "revocation.confirmed" // the cloud was seen to refuse
+	RevocationOver      EventKind = "revocation.over"      // what was out died by itself before that was seen
+
+	SessionIntended EventKind = "session.intended"
+	SessionIssued   EventKind = "session.issued"
+	SessionInDoubt  EventKind = "session.in_doubt"
+	SessionEnded    EventKind = "session.ended"
+	AccessRefused   EventKind = "access.refused" // a credential, a decision or another act was refused
+	StackProbed     EventKind = "stack.probed"   // what a customer's side was seen to do; Data holds each check's result
 	// CustomerOffboarded says that nobody enters the customer's accounts any
 	// more, for good; Data says how many grants and requests that ended, and
 	// until when credentials that were out before may live.

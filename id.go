@@ -20,12 +20,14 @@ type (
 	SessionID  string // ses_…
 	MessageID  string // msg_…
 	BatchID    string // bt_…; several requests of one intent
+	// RevocationID names one act of revoking, which may end many grants.
+	RevocationID string // rv_…
 )
 
 const ulidAlphabet = "0123456789abcdefghjkmnpqrstvwxyz"
 
 type anyID interface {
-	PersonID | SignInID | CustomerID | RequestID | GrantID | SessionID | MessageID | BatchID
+	PersonID | SignInID | CustomerID | RequestID | GrantID | SessionID | MessageID | BatchID | RevocationID
 }
 
 func prefix[ID anyID]() string {
@@ -45,6 +47,8 @@ func prefix[ID anyID]() string {
 		return "msg_"
 	case BatchID:
 		return "bt_"
+	case RevocationID:
+		return "rv_"
 	default:
 		return "ses_"
 	}

@@ -155,12 +155,6 @@ func (b *Broker) end(ctx context.Context, c brevet.Caller, id brevet.GrantID, ve
 		out.State = brevet.RevokeConfirmed // nothing is out: there is nothing to wait for
 		return out, nil
 	}
-	r, err := b.Clouds["aws"].Revoke(ctx, g)
-	if err != nil {
-		b.Log.WarnContext(ctx, "the cloud was not told of a revocation", "grant", g.ID, "err", err)
-		return out, nil
-	}
-	out.State = r.State
 	return out, nil
 }
 

@@ -81,8 +81,12 @@ func (c cloud) Issue(_ context.Context, i brevet.Issue) (brevet.Credential, erro
 	return brevet.Credential{AccessKeyID: fmt.Sprintf("ASIA%016d", n), SecretAccessKey: "s", SessionToken: "t", Expires: h.now().Add(max(i.TTL, brevet.MinSession))}, nil
 }
 
-func (c cloud) Revoke(_ context.Context, g brevet.Grant) (brevet.Revocation, error) {
-	return brevet.Revocation{State: brevet.RevokeRequested, Until: g.End}, nil
+func (c cloud) Revoke(_ context.Context, _ brevet.Credential, _ brevet.Account, k brevet.Kill) (brevet.Killed, error) {
+	return brevet.Killed{Held: k.Grants}, nil
+}
+
+func (c cloud) Try(context.Context, brevet.Credential, brevet.Account, brevet.RoleName) []brevet.Tried {
+	return nil
 }
 
 var sandboxCatalog = sync.OnceValue(func() []byte {

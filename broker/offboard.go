@@ -36,8 +36,9 @@ type Proof struct {
 // Offboard ends a customer for good, whatever the catalog says: from its
 // commit on nobody asks for, decides on, activates or is issued anything in
 // its accounts, its pending requests are cancelled and its live grants revoked.
-// Then the cloud is told of the grants, and brevet is asked to enter each role
-// once more, which must fail. The caller holds the right to revoke there.
+// The cloud is not told: nothing leads there any more, and the answer says when
+// what is out dies. Then brevet is asked to enter each role once more, which must
+// fail. The caller holds the right to revoke there.
 func (b *Broker) Offboard(ctx context.Context, c brevet.Caller, in Offboard) (Offboarded, error) {
 	reason, err := brevet.CleanText("reason", in.Reason, brevet.MaxReason)
 	if err != nil {
@@ -50,10 +51,9 @@ func (b *Broker) Offboard(ctx context.Context, c brevet.Caller, in Offboard) (Of
 		return Offboarded{}, err
 	}
 	out := Offboarded{Customer: k}
-	var ended []brevet.Grant
 	act := func(rows bool) error {
 		return b.DB.Update(ctx, func(tx *store.Tx) (err error) {
-			out.Offboarding, ended, err = b.offboardIn(tx, c, k, in, rows)
+			out.Offboarding, err = b.offboardIn(tx, c, k, in, rows)
 			return err
 		})
 	}
@@ -66,7 +66,6 @@ func (b *Broker) Offboard(ctx context.Context, c brevet.Caller, in Offboard) (Of
 		return Offboarded{}, err
 	}
 	b.changes.notify()
-	b.tell(ctx, ended)
 	out.Proof = b.proveLeft(ctx, k.ID)
 	return out, nil
 }
@@ -87,43 +86,44 @@ func (b *Broker) mayOffboard(ctx context.Context, c brevet.Caller, name string) 
 
 // offboardIn is the act itself. Without rows it does what needs none: that the
 // customer left stops all of its grants and requests by itself.
-func (b *Broker) offboardIn(tx *store.Tx, c brevet.Caller, k brevet.Customer, in Offboard, rows bool) (out Offboarding, ended []brevet.Grant, err error) {
+func (b *Broker) offboardIn(tx *store.Tx, c brevet.Caller, k brevet.Customer, in Offboard, rows bool) (out Offboarding, err error) {
 	if err := proveSignIn(tx, c.SignIn); err != nil {
-		return out, nil, err
+		return out, err
 	}
 	if err := provePerson(tx, c.Person); err != nil {
-		return out, nil, err
+		return out, err
 	}
 	before, err := offboarding(tx, k.ID)
 	if err != nil {
-		return out, nil, err
+		return out, err
 	}
 	fresh := true
 	if in.Key != "" {
 		if _, fresh, err = tx.Claim(string(c.Person.ID), in.Key, in.digest(k.ID), string(k.ID)); err != nil {
-			return out, nil, err
+			return out, err
 		}
 	}
 	switch {
 	case before != nil && fresh:
-		return out, nil, brevet.Errorf(brevet.Conflict, "customer %s was offboarded already, %s by %s: %s", k.Name, before.At.Format(time.DateTime), before.By, before.Reason)
+		return out, brevet.Errorf(brevet.Conflict, "customer %s was offboarded already, %s by %s: %s", k.Name, before.At.Format(time.DateTime), before.By, before.Reason)
 	case before != nil:
-		return *before, nil, nil
+		return *before, nil
 	}
+	var ended []brevet.Grant
 	var pending []brevet.Request
 	if rows {
 		if ended, pending, err = standing(tx, k.ID); err != nil {
-			return out, nil, err
+			return out, err
 		}
 		if err := out.count(tx, k.ID, tx.Now()); err != nil {
-			return out, nil, err
+			return out, err
 		}
 	}
 	out.At, out.By, out.Reason, out.Grants, out.Requests = tx.Now(), actor(c).String(), in.Reason, len(ended), len(pending)
 	if _, err := tx.Record(out.event(c, k)); err != nil {
-		return out, nil, err
+		return out, err
 	}
-	return out, ended, endAll(tx, actor(c), in.Reason, ended, pending)
+	return out, endAll(tx, actor(c), in.Reason, ended, pending)
 }
 
 // digest names what an idempotency key was used for.
@@ -209,17 +209,6 @@ func (b *Broker) sweepLeft(ctx context.Context) error {
 		}))
 	}
 	return errors.Join(errs...)
-}
-
-// tell tells the cloud of the grants that ended, as long as it may take.
-func (b *Broker) tell(ctx context.Context, ended []brevet.Grant) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cloudPatience)
-	defer cancel()
-	for _, g := range ended {
-		if _, err := b.Clouds["aws"].Revoke(ctx, g); err != nil {
-			b.Log.WarnContext(ctx, "the cloud was not told of a revocation", "grant", g.ID, "err", err)
-		}
-	}
 }
 
 // proveLeft asks brevet to enter each of the customer's roles.

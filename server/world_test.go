@@ -170,8 +170,12 @@ func (c instant) Issue(_ context.Context, i brevet.Issue) (brevet.Credential, er
 	return brevet.Credential{AccessKeyID: "ASIAEXAMPLE", SecretAccessKey: "secret-of-" + string(i.Session), SessionToken: "token", Expires: c.w.Now().Add(i.TTL)}, nil
 }
 
-func (c instant) Revoke(_ context.Context, g brevet.Grant) (brevet.Revocation, error) {
-	return brevet.Revocation{State: brevet.RevokeRequested, Until: g.End}, nil
+func (c instant) Revoke(_ context.Context, _ brevet.Credential, _ brevet.Account, k brevet.Kill) (brevet.Killed, error) {
+	return brevet.Killed{Held: k.Grants}, nil
+}
+
+func (c instant) Try(context.Context, brevet.Credential, brevet.Account, brevet.RoleName) []brevet.Tried {
+	return nil
 }
 
 // send sends one request. Headers are pairs; the body is JSON unless a header

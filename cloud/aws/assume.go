@@ -29,7 +29,7 @@ import (
 func assumeRole(form url.Values, i brevet.Issue) {
 	form.Set("Action", "AssumeRole")
 	form.Set("ExternalId", i.Account.ExternalID)
-	form.Set("SourceIdentity", string(i.Handle))
+	form.Set("SourceIdentity", string(i.SourceIdentity()))
 	t := tags(i)
 	for n, key := range slices.Sorted(maps.Keys(t)) {
 		member := "Tags.member." + strconv.Itoa(n+1)

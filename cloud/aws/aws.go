@@ -155,10 +155,3 @@ var domains = map[string]struct{ api, console string }{
 func Endpoint(region, partition string) string {
 	return "https://sts." + region + "." + domains[partition].api
 }
-
-// Revoke reports how long sessions of g can still be used. Without a revoker
-// in the account nothing can be cut before its time: the state stays
-// requested, and the session policy ends them all at the grant's end.
-func (c *Cloud) Revoke(_ context.Context, g brevet.Grant) (brevet.Revocation, error) {
-	return brevet.Revocation{State: brevet.RevokeRequested, Until: g.End}, nil
-}

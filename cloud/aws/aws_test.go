@@ -357,15 +357,6 @@ func TestEndpoint(t *testing.T) {
 	}
 }
 
-func TestRevoke(t *testing.T) {
-	var c brevet.Cloud = aws.New(aws.Config{})
-	end := now.Add(time.Hour)
-	got, err := c.Revoke(context.Background(), brevet.Grant{End: end})
-	if err != nil || got != (brevet.Revocation{State: brevet.RevokeRequested, Until: end}) {
-		t.Errorf("%v, %v", got, err)
-	}
-}
-
 // BenchmarkIssue is one session against an STS that answers at once.
 func BenchmarkIssue(b *testing.B) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte(good)) }))

@@ -123,12 +123,17 @@ func (s calls) send(service, method, path, kind, target, body string) (status in
 	if err != nil {
 		return 0, nil, err
 	}
-	r.Header.Set("Content-Type", kind)
+	if kind != "" {
+		r.Header.Set("Content-Type", kind)
+	}
 	r.Header.Set("User-Agent", "brevet")
 	if target != "" {
 		r.Header.Set("X-Amz-Target", target)
 	}
 	digest := sha256.Sum256([]byte(body))
+	if service == "s3" { // which demands it
+		r.Header.Set("X-Amz-Content-Sha256", hex.EncodeToString(digest[:]))
+	}
 	if err := v4.NewSigner().SignHTTP(ctx, s.keys, r, hex.EncodeToString(digest[:]), service, region, s.cloud.cfg.Now().UTC()); err != nil {
 		return 0, nil, errors.New("the call could not be signed")
 	}

@@ -97,10 +97,12 @@ func (c *Cloud) form(i brevet.Issue) (url.Values, error) {
 	case !c.cfg.Now().Before(i.End):
 		return nil, brevet.Errorf(brevet.NoGrant, "grant %s is over", i.Grant)
 	}
-	if _, err := brevet.ParseHandle(string(i.Handle)); err != nil {
-		return nil, err
+	for _, h := range []brevet.Handle{i.Handle, i.SourceIdentity()} {
+		if _, err := brevet.ParseHandle(string(h)); err != nil {
+			return nil, err
+		}
 	}
-	policy, err := SessionPolicy(i.End, i.SessionPolicy)
+	policy, err := SessionPolicy(i.End, errand(i))
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +131,7 @@ func claims(i brevet.Issue) brevet.Claims {
 		Customer:       i.Account.Customer,
 		Audience:       i.Account.Audience,
 		Subject:        string(i.Person),
-		SourceIdentity: string(i.Handle),
+		SourceIdentity: string(i.SourceIdentity()),
 		Tags:           tags(i),
 	}
 }
