@@ -1,6 +1,7 @@
 package brevet
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -18,8 +19,33 @@ type RoleName string
 type Customer struct {
 	ID       CustomerID
 	Name     string
-	Contact  string // e-mail address that its stack sends alerts to; "" if none is known
-	LogGroup string // where its stack records what sessions of its roles do
+	Contact  string   // e-mail address that its stack sends alerts to; "" if none is known
+	LogGroup string   // where its stack records what sessions of its roles do
+	Approval *Consent // its own word on requests for its accounts; nil: none is needed
+}
+
+// Consent is a customer's own step: the last one of every request for its
+// accounts that people decide.
+type Consent struct {
+	Step
+	Envs   []string // only for accounts of these environments; empty: for all
+	Always bool     // also where policy alone would approve
+}
+
+// For reports whether the customer is asked about accounts of env.
+func (c *Consent) For(env string) bool {
+	return c != nil && (len(c.Envs) == 0 || slices.Contains(c.Envs, env))
+}
+
+// On returns rule with the customer's step at its end.
+func (c *Consent) On(rule Approval) Approval {
+	switch {
+	case !rule.Automatic:
+		rule.Steps = append(slices.Clip(rule.Steps), c.Step)
+	case c.Always:
+		rule = Approval{Steps: []Step{c.Step}}
+	}
+	return rule
 }
 
 // Account is an AWS account. It belongs to exactly one customer.

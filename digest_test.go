@@ -13,9 +13,11 @@ import (
 func sampleAsk() brevet.Ask {
 	return brevet.Ask{Person: "pr_1", Customer: "cu_1", Account: "444455556666", Role: "Admin", RoleDigest: "ab", Entitlement: "prod-admin",
 		Rule: brevet.Approval{Steps: []brevet.Step{
-			{By: brevet.Subjects{Groups: []string{"leads"}, People: []brevet.Handle{"lead"}, Rotas: []string{"sre"}}, Quorum: 2},
-			{By: brevet.Subjects{Groups: []string{"security"}, People: []brevet.Handle{"security"}, Rotas: []string{"sre/secondary"}}, Quorum: 1},
-		}},
+			{By: brevet.Subjects{Groups: []string{"leads"}, People: []brevet.Handle{"lead"}, Rotas: []string{"sre"}}, Quorum: 2,
+				Else: []brevet.Fallback{{By: brevet.Subjects{Groups: []string{"owners"}, People: []brevet.Handle{"owner"}, Rotas: []string{"owners"}}, After: time.Hour}}},
+			{By: brevet.Subjects{Groups: []string{"security"}, People: []brevet.Handle{"security"}, Rotas: []string{"sre/secondary"}}, Quorum: 1,
+				Else: []brevet.Fallback{{By: brevet.Subjects{Groups: []string{"audit"}, People: []brevet.Handle{"auditor"}, Rotas: []string{"auditors"}}, After: 2 * time.Hour}}},
+		}, Member: time.Hour, Unanswered: 4 * time.Hour},
 		Activate: brevet.OnApproval, MFA: brevet.Rung1h, Duration: time.Hour, NotBefore: dawn, Reason: "restore db-7", Ticket: "OPS-1",
 		SessionPolicy: "{}", CatalogVersion: 7, Batch: "bt_1", Bound: brevet.Bound{Until: dawn.AddDate(0, 0, 7), Duty: []string{"sre"}}}
 }
@@ -105,8 +107,9 @@ func TestDigestIsPinned(t *testing.T) {
 	const want = "ad6f21936f1a3919e11bdd4080244e13ca287291bb7d0a9f2bc96df712abb874"
 	old := sampleAsk() // what has come since leaves the digests of those that go without as they were
 	old.Batch, old.Bound = "", brevet.Bound{}
+	old.Rule = brevet.Approval{Steps: old.Rule.Steps}
 	for i := range old.Rule.Steps {
-		old.Rule.Steps[i].By.Rotas = nil
+		old.Rule.Steps[i].By.Rotas, old.Rule.Steps[i].Else = nil, nil
 	}
 	if got := old.Digest(); got != want {
 		t.Errorf("digest %s, want %s; approvals that are on record would no longer fit their requests", got, want)

@@ -1,10 +1,6 @@
 package brevet
 
-import (
-	"strconv"
-	"strings"
-	"time"
-)
+import "time"
 
 // Activation says when the clock of a grant starts.
 type Activation string
@@ -59,39 +55,6 @@ func (e Entitlement) LongestExtended() time.Duration {
 		return e.ExtendLongest
 	}
 	return e.Longest
-}
-
-// Approval says what makes a request approved: nothing but policy
-// (Automatic), or people in steps, one after another.
-type Approval struct {
-	Automatic bool   `json:"automatic,omitempty"`
-	Steps     []Step `json:"steps,omitempty"`
-}
-
-// Step is met when Quorum different people out of By said yes.
-type Step struct {
-	By     Subjects `json:"by"`
-	Quorum int      `json:"quorum"` // at least 1
-}
-
-// String names the rule for people: "automatic", "lead", "2 of group leads,
-// then security".
-func (a Approval) String() string {
-	if a.Automatic {
-		return "automatic"
-	}
-	var steps []string
-	for _, s := range a.Steps {
-		name := s.By.String()
-		if s.Quorum > 1 {
-			name = strconv.Itoa(s.Quorum) + " of " + name
-		}
-		steps = append(steps, name)
-	}
-	if steps == nil {
-		return "nobody"
-	}
-	return strings.Join(steps, ", then ")
 }
 
 // Right is what a person may do in brevet itself. Rights are held per

@@ -80,6 +80,9 @@ type Decision struct {
 	Step    int       `json:"step"`   // set by Decide
 	At      time.Time `json:"at"`
 	Addr    string    `json:"-"`
+	// Standing is what was known of the approver before; Decide keeps those
+	// Groups of which it lets the approver decide.
+	Standing Standing `json:"-"`
 }
 
 func (d Decision) actor() Actor {
@@ -107,7 +110,7 @@ func NewRequest(id RequestID, ask Ask, by Actor, now time.Time, wait time.Durati
 
 func (r Request) event(k EventKind, by Actor, now time.Time) Event {
 	return Event{Kind: k, Time: now, Customer: r.Customer, Actor: by, Person: r.Person,
-		Request: r.ID, Account: r.Account, Role: r.Role, Digest: r.Digest(), Data: map[string]string{"decisions": r.DecisionsDigest(), "lapses": r.Lapses.UTC().Format(time.RFC3339Nano)}}
+		Request: r.ID, Account: r.Account, Role: r.Role, Digest: r.Digest(), Data: map[string]string{"decisions": r.DecisionsDigest(), "lapses": r.Lapses.UTC().Format(time.RFC3339Nano), "created": r.Created.UTC().Format(time.RFC3339Nano)}}
 }
 
 // DecisionsDigest returns the lower-case hex SHA-256 of the decisions' JSON.
@@ -160,10 +163,33 @@ func (r Request) yes(step int) int {
 	return n
 }
 
+// Since returns when the request began to wait for the step that it waits for
+// now: when it was made, or when the step before was met.
+func (r Request) Since() time.Time {
+	since, step := r.Created, r.Step()
+	for _, d := range r.Decisions {
+		if d.Step < step && d.At.After(since) {
+			since = d.At
+		}
+	}
+	return since
+}
+
+// Deciders returns who may decide the step that the request waits for at now;
+// nobody if it waits for none.
+func (r Request) Deciders(now time.Time) Subjects {
+	step := r.Step()
+	if step >= len(r.Rule.Steps) {
+		return Subjects{}
+	}
+	return r.Rule.Steps[step].Deciders(now.Sub(r.Since()))
+}
+
 // Decide records one decision. A no ends the request; the last yes that the
 // rule needs approves it. A decision of the requester (law 3), of somebody
-// whom the step does not name, a second one of the same person, one on
-// another digest (law 4), or one by a policy that the rule does not leave it
+// whom the step does not name, a second one of the same person, one one of
+// somebody whose membership began after the request was made, one on another
+// digest (law 4), or one by a policy that the rule does not leave it
 // to is refused, and the request stays as it was.
 func (r Request) Decide(d Decision, now time.Time) (Request, []Event, error) {
 	if err := r.open(now); err != nil {
@@ -177,8 +203,12 @@ func (r Request) Decide(d Decision, now time.Time) (Request, []Event, error) {
 		if !r.Rule.Automatic || d.Person != "" {
 			return r, nil, Errorf(Denied, "request %s is decided by %s, not by policy", r.ID, r.Rule)
 		}
-	} else if err := r.mayDecide(d); err != nil {
-		return r, nil, err
+	} else {
+		all := d.Groups
+		d.Groups = r.Rule.Counts(d.Standing, all, r.Created)
+		if err := r.mayDecide(d, all, now); err != nil {
+			return r, nil, err
+		}
 	}
 	d.Step = r.Step()
 	r.Decisions = append(slices.Clip(r.Decisions), d)
@@ -197,7 +227,10 @@ func (r Request) Decide(d Decision, now time.Time) (Request, []Event, error) {
 	return r, []Event{e}, nil
 }
 
-func (r Request) mayDecide(d Decision) error {
+// mayDecide judges d, whose groups are those that count; all are those that
+// were stated.
+func (r Request) mayDecide(d Decision, all []string, now time.Time) error {
+	who := r.Deciders(now)
 	switch {
 	case d.Person == "":
 		return Errorf(Denied, "an identity that belongs to no person decides nothing")
@@ -207,9 +240,12 @@ func (r Request) mayDecide(d Decision) error {
 		return Errorf(Denied, "request %s is decided by policy", r.ID)
 	case r.Step() >= len(r.Rule.Steps):
 		return Errorf(Denied, "request %s names nobody who could decide", r.ID)
-	case !r.Rule.Steps[r.Step()].By.Cover(d.Handle, d.Groups, d.Duty...):
-		return Errorf(Denied, "request %s waits for %s", r.ID, r.Rule.Steps[r.Step()].By).
-			WithUnmet(Unmet{Condition: "be one of " + r.Rule.Steps[r.Step()].By.String(), Have: "you are " + string(d.Handle), Remedy: "ask one of them to decide"})
+	case who.Cover(d.Handle, d.Groups, d.Duty...) && r.Rule.knows(d.Standing, r.Created):
+	case who.Cover(d.Handle, all, d.Duty...):
+		return r.tooNew(d, all)
+	default:
+		return Errorf(Denied, "request %s waits for %s", r.ID, who).
+			WithUnmet(Unmet{Condition: "be one of " + who.String(), Have: "you are " + string(d.Handle), Remedy: r.early(d, all, now)})
 	}
 	for _, other := range r.Decisions {
 		if other.Person == d.Person {
@@ -219,22 +255,48 @@ func (r Request) mayDecide(d Decision) error {
 	return nil
 }
 
+// early tells somebody who may decide later when that is.
+func (r Request) early(d Decision, all []string, now time.Time) string {
+	for _, f := range r.Rule.Steps[r.Step()].Else {
+		if f.By.Cover(d.Handle, all, d.Duty...) {
+			return "you may decide in " + FormatDuration(r.Since().Add(f.After).Sub(now).Round(time.Second)) + ", if they do not"
+		}
+	}
+	return "ask one of them to decide"
+}
+
+// tooNew explains that somebody is an approver, and was not when the request
+// was made.
+func (r Request) tooNew(d Decision, all []string) error {
+	u := Unmet{Condition: "have been known as an approver when the request was made, at " + r.Created.UTC().Format(time.RFC3339), Have: "you were not heard of before"}
+	if r.Rule.Member > 0 {
+		u.Condition = "have been an approver for " + FormatDuration(r.Rule.Member) + " when the request was made, at " + r.Created.UTC().Format(time.RFC3339)
+	}
+	for _, g := range all {
+		if at, ok := d.Standing.joined(g); ok && r.Deciders(r.Lapses).Cover("", []string{g}) {
+			u.Have = "you were first seen in group " + g + " at " + at.UTC().Format(time.RFC3339)
+		}
+	}
+	u.Remedy = "somebody else decides, or it is asked for again"
+	return Errorf(Denied, "you became an approver after request %s was made", r.ID).WithHint("%s", u.Remedy).WithUnmet(u)
+}
+
 // Meets reports whether the decisions on the request are enough for rule, too:
 // for a rule that is not the one under which it was asked.
 func (r Request) Meets(rule Approval) bool {
 	if rule.Automatic {
 		return true
 	}
-	step, yes := 0, 0
+	step, yes, since := 0, 0, r.Created
 	for _, d := range r.Decisions {
 		if step == len(rule.Steps) {
 			break
 		}
-		if d.Approve && d.Person != "" && rule.Steps[step].By.Cover(d.Handle, d.Groups, d.Duty...) {
+		if d.Approve && d.Person != "" && rule.Steps[step].Deciders(d.At.Sub(since)).Cover(d.Handle, d.Groups, d.Duty...) {
 			yes++
 		}
 		if yes >= max(1, rule.Steps[step].Quorum) {
-			step, yes = step+1, 0
+			step, yes, since = step+1, 0, d.At
 		}
 	}
 	return len(rule.Steps) > 0 && step == len(rule.Steps)

@@ -9,9 +9,6 @@ import (
 	"github.com/brevet-access/brevet/store"
 )
 
-// unanswered is how long a request waits for a decision before it lapses.
-const unanswered = 24 * time.Hour
-
 // mostPending is how many requests of one person may wait at a time.
 const mostPending = 50
 
@@ -208,7 +205,7 @@ func (b *Broker) place(tx *store.Tx, c brevet.Caller, ask brevet.Ask, policy, ke
 	if len(waiting) == mostPending {
 		return r, g, brevet.Errorf(brevet.Conflict, "%d of your requests wait for an answer already", mostPending).WithHint("brevet withdraw takes one back")
 	}
-	r, events := brevet.NewRequest(id, ask, actor(c), now, unanswered)
+	r, events := brevet.NewRequest(id, ask, actor(c), now, ask.Rule.Wait())
 	if ask.Rule.Automatic {
 		var more []brevet.Event
 		d := brevet.Decision{Policy: policy, Approve: true, Digest: r.Digest(), Addr: c.Addr}
@@ -292,7 +289,7 @@ func (b *Broker) mayView(c brevet.Caller, r brevet.Request, now time.Time) bool 
 		return true
 	}
 	for _, s := range r.Rule.Steps {
-		if c.Member(s.By, now, b.groupsWithin(r)) {
+		if c.Member(s.Everybody(), now, b.groupsWithin(r)) {
 			return true
 		}
 	}

@@ -113,7 +113,7 @@ func proveRequest(tx *store.Tx, r brevet.Request) error {
 
 func sameAsk(e brevet.Event, r brevet.Request) bool {
 	return e.Person == r.Person && e.Customer == r.Customer && e.Digest == r.Digest() && e.Data["decisions"] == r.DecisionsDigest() &&
-		e.Data["lapses"] == r.Lapses.Format(time.RFC3339Nano)
+		e.Data["lapses"] == r.Lapses.Format(time.RFC3339Nano) && (e.Data["created"] == "" || e.Data["created"] == r.Created.Format(time.RFC3339Nano))
 }
 
 // proveApproval checks that the log holds the approval of exactly what the

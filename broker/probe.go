@@ -163,7 +163,7 @@ func (b *Broker) openErrand(ctx context.Context, c brevet.Caller, rules *ruling,
 		ask := brevet.Ask{Person: e.person.ID, Customer: account.Customer, Account: account.ID, Role: role.Name, RoleDigest: role.Digest(),
 			Entitlement: "errand", Rule: brevet.Approval{Automatic: true}, Activate: brevet.OnApproval, MFA: role.MFA, Duration: longestErrand,
 			Reason: what + " for " + string(c.Person.Handle), CatalogVersion: rules.version}
-		r, events := brevet.NewRequest(brevet.NewID[brevet.RequestID](now), ask, e.actor(), now, unanswered)
+		r, events := brevet.NewRequest(brevet.NewID[brevet.RequestID](now), ask, e.actor(), now, brevet.DefaultWait)
 		r, more, err := r.Decide(brevet.Decision{Policy: "errand", Approve: true, Digest: r.Digest()}, now)
 		if err != nil {
 			return err

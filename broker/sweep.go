@@ -48,7 +48,7 @@ func (b *Broker) sweepGrants(ctx context.Context) error {
 func (b *Broker) sweepRequests(ctx context.Context) error {
 	return b.DB.Update(ctx, func(tx *store.Tx) error {
 		now := tx.Now()
-		pending, err := tx.Requests(store.RequestFilter{State: brevet.Pending, Before: now.Add(-unanswered), Limit: sweepBatch})
+		pending, err := tx.Requests(store.RequestFilter{State: brevet.Pending, LapsedAt: now, Limit: sweepBatch})
 		if err != nil {
 			return err
 		}

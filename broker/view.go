@@ -67,7 +67,7 @@ func (b *Broker) requestView(tx *store.Tx, c brevet.Caller, r brevet.Request, no
 	}
 	v.Requester = p.Handle
 	if r.State == brevet.Pending && now.Before(r.Lapses) && r.Step() < len(r.Rule.Steps) {
-		v.WaitsFor = r.Rule.Steps[r.Step()].By.String()
+		v.WaitsFor = waitsFor(r, now)
 		v.CanDecide = !v.Mine && b.covered(c, r, now) && !decided(c, r)
 	}
 	if r.State != brevet.Approved {
@@ -87,10 +87,21 @@ func (b *Broker) requestView(tx *store.Tx, c brevet.Caller, r brevet.Request, no
 	return v, nil
 }
 
+// waitsFor names who can decide now, and who may before long.
+func waitsFor(r brevet.Request, now time.Time) string {
+	step := r.Rule.Steps[r.Step()]
+	who := brevet.Step{By: r.Deciders(now), Quorum: step.Quorum}
+	for _, f := range step.Else {
+		if later := f.After - now.Sub(r.Since()); later > 0 {
+			who.Else = append(who.Else, brevet.Fallback{By: f.By, After: later.Round(time.Minute)})
+		}
+	}
+	return who.String()
+}
+
 // covered reports whether the step that r waits for names the caller.
 func (b *Broker) covered(c brevet.Caller, r brevet.Request, now time.Time) bool {
-	step := r.Step()
-	return step < len(r.Rule.Steps) && c.Member(r.Rule.Steps[step].By, now, b.groupsWithin(r))
+	return c.Member(r.Deciders(now), now, b.groupsWithin(r))
 }
 
 func decided(c brevet.Caller, r brevet.Request) bool {

@@ -24,6 +24,7 @@ func (p *parser) crossCheck() {
 	}
 	for _, k := range p.customers {
 		p.checkEntry(k)
+		p.checkConsent(k)
 		for _, a := range k.accounts {
 			for _, n := range a.roles {
 				p.knownRole(n)
@@ -188,12 +189,14 @@ func (p *parser) checkApproval(e *entitlement, k *customer) {
 			p.errorf(e.by[i], "nobody approves this: name somebody, or give somebody at %s the right decide", k.Name)
 			continue
 		}
+		step.By = by
+		all := step.Everybody()
 		need += step.Quorum
-		open = open || len(by.Groups) > 0
-		for _, h := range by.People {
+		open = open || len(all.Groups) > 0
+		for _, h := range all.People {
 			everybody[h] = true
 		}
-		if why := lacks(e.Who, by, step.Quorum); why != "" {
+		if why := lacks(e.Who, all, step.Quorum); why != "" {
 			p.errorf(e.by[i], "%s", why)
 		}
 	}

@@ -3,7 +3,6 @@ package catalog
 import (
 	"cmp"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -96,6 +95,9 @@ func (d *differ) role(o, n *brevet.Role) {
 	if o.About != n.About {
 		d.neutral("%s: about: %q -> %q", what, o.About, n.About)
 	}
+	x, y := *o, *n
+	x.Max, x.MFA, x.Policies, x.Inline, x.About = y.Max, y.MFA, y.Policies, y.Inline, y.About
+	d.rest(what, x, y)
 }
 
 func powers(r *brevet.Role) string {
@@ -130,6 +132,10 @@ func (d *differ) customer(o, n *brevet.Customer) {
 	if o.LogGroup != n.LogGroup {
 		d.neutral("%s: log_group: %s -> %s", what, o.LogGroup, n.LogGroup)
 	}
+	d.consent(what, o, n)
+	x, y := *o, *n
+	x.ID, x.Contact, x.LogGroup, x.Approval = y.ID, y.Contact, y.LogGroup, y.Approval
+	d.rest(what, x, y)
 }
 
 // entered says how a new customer is entered, where that is not the default.
@@ -182,6 +188,10 @@ func (d *differ) account(o, n *brevet.Account) {
 		d.neutral("%s: contract: %d -> %d", what, o.Contract, n.Contract)
 	}
 	d.set(what+": roles", d.common(d.old.rolesIn[n.ID]), d.common(d.new.rolesIn[n.ID]))
+	x, y := *o, *n
+	x.Name, x.Env, x.Audience, x.Prefix, x.Region, x.Contract, x.Customer = y.Name, y.Env, y.Audience, y.Prefix, y.Region, y.Contract, y.Customer
+	x.Issuer, x.Broker, x.ExternalID = y.Issuer, y.Broker, y.ExternalID // said at the top and with the customer
+	d.rest(what, x, y)
 }
 
 // common names those of the roles that both catalogs know: a role that comes
@@ -272,6 +282,11 @@ func (d *differ) entitlement(o, n *brevet.Entitlement) {
 		d.duration(what+": ahead", cmp.Or(o.Ahead, brevet.DefaultAhead), cmp.Or(n.Ahead, brevet.DefaultAhead))
 	}
 	d.approval(what, o, n)
+	x, y := *o, *n
+	x.Customer, x.Who, x.Accounts, x.Roles, x.Longest, x.MFA = y.Customer, y.Who, y.Accounts, y.Roles, y.Longest, y.MFA
+	x.Activate, x.GroupsWithin, x.Approval = y.Activate, y.GroupsWithin, y.Approval
+	x.Reason, x.Ticket, x.Ahead = y.Reason, y.Ticket, y.Ahead
+	d.rest(what, x, y)
 }
 
 // textRule compares what a request must say. Which of two patterns or checks
@@ -319,54 +334,6 @@ func strs[S ~string](in []S) []string {
 }
 
 func joined[S ~string](in []S) string { return strings.Join(strs(in), ", ") }
-
-// approval compares who approves. It is tighter if every old step is still
-// there and none got easier.
-func (d *differ) approval(what string, o, n *brevet.Entitlement) {
-	if reflect.DeepEqual(o.Approval, n.Approval) { // who holds decide is said with the rights
-		return
-	}
-	was, is := steps(d.old, o), steps(d.new, n)
-	easier := n.Approval.Automatic || (!o.Approval.Automatic && len(is) < len(was))
-	for i := 0; !easier && i < min(len(was), len(is)); i++ {
-		easier = is[i].Quorum < was[i].Quorum || !contains(was[i].By, is[i].By)
-	}
-	d.either(easier, "%s: approval: %s -> %s", what, d.approvers(d.old, o), d.approvers(d.new, n))
-}
-
-// steps returns an entitlement's steps with the holders of decide where they
-// name nobody.
-func steps(c *Catalog, e *brevet.Entitlement) []brevet.Step {
-	out := slices.Clone(e.Approval.Steps)
-	for i := range out {
-		if out[i].By.Empty() {
-			out[i].By = c.Holders(e.Customer, brevet.RightDecide)
-		}
-	}
-	return out
-}
-
-func (d *differ) approvers(c *Catalog, e *brevet.Entitlement) string {
-	if e.Approval.Automatic {
-		return "policy"
-	}
-	return brevet.Approval{Steps: steps(c, e)}.String()
-}
-
-// contains reports whether everybody in few is in many.
-func contains(many, few brevet.Subjects) bool {
-	for _, g := range few.Groups {
-		if !slices.Contains(many.Groups, g) {
-			return false
-		}
-	}
-	for _, h := range few.People {
-		if !slices.Contains(many.People, h) {
-			return false
-		}
-	}
-	return true
-}
 
 func (d *differ) duration(what string, o, n time.Duration) {
 	if o != n {

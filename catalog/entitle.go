@@ -36,6 +36,8 @@ func (p *parser) readEntitlement(v value) {
 	e.Reason.Required = true
 	e.Approval.Steps = []brevet.Step{{Quorum: 1}}
 	e.steps, e.by = []value{v}, []value{v}
+	var known bool
+	var unanswered, member time.Duration
 	p.mapping(v, fields{
 		"name": func(v value) {
 			e.Name = p.matching(v, brevet.ValidName, "a name: 1 to 63 letters, digits, . _ -")
@@ -55,7 +57,10 @@ func (p *parser) readEntitlement(v value) {
 		"reason":        func(v value) { e.Reason = p.textRule(v, e.Reason) },
 		"ticket":        func(v value) { e.Ticket, e.ticket = p.textRule(v, e.Ticket), v },
 		"ahead":         func(v value) { e.Ahead = p.duration(v, time.Minute, maxAhead) },
+		"unanswered":    func(v value) { unanswered = p.duration(v, time.Minute, maxWait) },
+		"approvers":     func(v value) { known, member = p.approvers(v) },
 	}, "name", "who", "customer", "accounts", "roles", "longest")
+	e.Approval.Known, e.Approval.Member, e.Approval.Unanswered = known, member, unanswered
 	if e.who != v && e.who.Kind == yaml.SequenceNode && len(e.who.Content) == 0 {
 		p.errorf(e.who, "must name somebody")
 	}
@@ -68,47 +73,6 @@ func (p *parser) readEntitlement(v value) {
 func (p *parser) activation(v value) brevet.Activation {
 	return brevet.Activation(p.matching(v, func(s string) bool { return s == string(brevet.OnApproval) || s == string(brevet.OnUse) },
 		"when a grant starts: on-approval or on-use"))
-}
-
-// readApproval reads automatic, {by, quorum} or {steps: [{by, quorum}, …]}.
-func (p *parser) readApproval(e *entitlement, v value) {
-	e.approval = v
-	if v.Kind != yaml.MappingNode {
-		if v.Value != "automatic" {
-			p.errorf(v, "must be automatic, {by: […]} or {steps: [{by: […]}, …]}")
-			return
-		}
-		e.Approval, e.steps, e.by = brevet.Approval{Automatic: true}, nil, nil
-		return
-	}
-	e.Approval.Steps, e.steps, e.by = nil, nil, nil
-	if _, ok := lookup(v, "steps"); ok {
-		p.mapping(v, fields{"steps": func(v value) { p.list(v, func(v value) { p.readStep(e, v) }) }})
-		if len(e.steps) == 0 {
-			p.errorf(v, "steps must hold at least one step")
-		}
-		return
-	}
-	p.readStep(e, v)
-}
-
-func (p *parser) readStep(e *entitlement, v value) {
-	step, by := brevet.Step{Quorum: 1}, v
-	p.mapping(v, fields{
-		"by": func(v value) {
-			step.By, by = p.subjects(v).Subjects, v
-			if v.Kind == yaml.SequenceNode && len(v.Content) == 0 {
-				p.errorf(v, "must name somebody; leave it out for the holders of decide")
-			}
-		},
-		"quorum": func(v value) {
-			if step.Quorum = p.integer(v, 1); step.Quorum > 10 {
-				p.errorf(v, "more than 10 approvers are not supported")
-			}
-		},
-	})
-	e.Approval.Steps = append(e.Approval.Steps, step)
-	e.steps, e.by = append(e.steps, v), append(e.by, by)
 }
 
 // maxAhead is how far in the future a start may be at most.

@@ -65,6 +65,7 @@ type customer struct {
 	center   *center
 	accounts []*account
 	rights   map[brevet.Right]subjects
+	envs     []named // of its own approval
 }
 
 type account struct {

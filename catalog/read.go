@@ -154,6 +154,7 @@ func (p *parser) readCustomer(v value) {
 		},
 		"accounts": func(v value) { p.list(v, func(v value) { k.accounts = append(k.accounts, p.readAccount(v)) }) },
 		"rights":   func(v value) { p.readRights(k, v) },
+		"approval": func(v value) { p.readConsent(k, v) },
 	}, need...)
 	k.LogGroup = cmp.Or(k.LogGroup, k.prefix+"access")
 	if k.ID == "" {

@@ -43,7 +43,7 @@ func TestDocs(t *testing.T) {
 	if n := strings.Count(string(sample[1]), "\n"); n > 40 {
 		t.Errorf("the sample has %d lines", n)
 	}
-	_, err = catalog.Parse("c.yaml", []byte("x: 1\nroles: {A: {x: 1}}\ncustomers: [{x: 1, accounts: [{x: 1}], rights: {x: []}}]\nentitlements: [{x: 1, approval: {x: 1}}]\n"))
+	_, err = catalog.Parse("c.yaml", []byte("x: 1\nroles: {A: {x: 1}}\ncustomers: [{x: 1, accounts: [{x: 1}], rights: {x: []}, approval: {x: 1}}]\nentitlements: [{x: 1, approval: {x: 1, or: [{x: 1}]}, approvers: {x: 1}}]\n"))
 	for _, list := range regexp.MustCompile(`known here: (.*)|there are (.*)`).FindAllStringSubmatch(err.Error(), -1) {
 		for _, key := range strings.Split(list[1]+list[2], ", ") {
 			if !strings.Contains(string(page), "`"+key+"`") {

@@ -97,7 +97,10 @@ func (s *Set) guard(c *cell, r *rule, q *Query, listing bool, a *Answer) {
 		return
 	}
 	if yes, d := cedar.Authorize(permit, entities, req); yes && len(d.Errors) == 0 {
-		a.Approval, a.Policy = brevet.Approval{Automatic: true}, permit.first(d.Reasons).id
+		a.Approval = c.approval(brevet.Approval{Automatic: true})
+		if a.Approval.Automatic {
+			a.Policy = permit.first(d.Reasons).id
+		}
 	}
 }
 

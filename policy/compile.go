@@ -47,6 +47,7 @@ func Compile(r Rules) (*Set, error) {
 	s := &Set{
 		cells:        map[target]*cell{},
 		accounts:     map[brevet.AccountID]*brevet.Account{},
+		consents:     map[brevet.CustomerID]*brevet.Consent{},
 		roles:        r.Roles,
 		entitlements: make(map[string]*entitlement, len(r.Entitlements)),
 		rights:       map[brevet.CustomerID]*rights{},
@@ -56,6 +57,12 @@ func Compile(r Rules) (*Set, error) {
 		s.accounts[r.Accounts[i].ID] = &r.Accounts[i]
 	}
 	s.hold(r.Holdings)
+	for _, k := range r.Customers {
+		if k.Approval != nil {
+			s.consents[k.ID] = k.Approval
+			s.rightsAt(k.ID).know(k.Approval.Everybody())
+		}
+	}
 	var problems Problems
 	for _, e := range r.Entitlements {
 		if err := s.add(e); err != nil {
@@ -93,7 +100,7 @@ func (s *Set) add(e brevet.Entitlement) error {
 			if c == nil {
 				continue
 			}
-			r := ruleOf(shared, c.role)
+			r := ruleOf(shared, c)
 			c.rules = append(c.rules, r)
 			if tightest == 0 || r.within < tightest {
 				tightest = r.within
@@ -107,7 +114,7 @@ func (s *Set) add(e brevet.Entitlement) error {
 	known := s.rightsAt(e.Customer)
 	known.know(e.Who)
 	for _, step := range approval.Steps {
-		known.know(step.By)
+		known.know(step.Everybody())
 	}
 	return nil
 }
@@ -125,14 +132,18 @@ func (s *Set) makeCell(account *brevet.Account, name brevet.RoleName) *cell {
 		return nil
 	}
 	c := &cell{account: account, role: &roles[i]}
+	if k := s.consents[account.Customer]; k.For(account.Env) {
+		c.consent = k
+	}
 	s.cells[key] = c
 	return c
 }
 
 // ruleOf narrows an entitlement to a role: the shorter duration and the
-// tighter bound on MFA count.
-func ruleOf(e *entitlement, role *brevet.Role) rule {
-	r := rule{entitlement: e, longest: e.Longest, mfa: role.MFA.Tighter(e.MFA), within: e.GroupsWithin}
+// tighter bound on MFA count, and the customer is asked last.
+func ruleOf(e *entitlement, c *cell) rule {
+	role := c.role
+	r := rule{entitlement: e, approval: c.approval(e.approval), longest: e.Longest, mfa: role.MFA.Tighter(e.MFA), within: e.GroupsWithin}
 	if role.Max > 0 && role.Max < r.longest {
 		r.longest = role.Max
 	}
@@ -143,6 +154,14 @@ func ruleOf(e *entitlement, role *brevet.Role) rule {
 		}
 	}
 	return r
+}
+
+// approval is rule with the customer's own step, where it wants to be asked.
+func (c *cell) approval(rule brevet.Approval) brevet.Approval {
+	if c.consent == nil {
+		return rule
+	}
+	return c.consent.On(rule)
 }
 
 // expand puts the holders of decide where a step names nobody.

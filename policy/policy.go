@@ -68,6 +68,7 @@ type Set struct {
 	cells        map[target]*cell
 	targets      []*cell // sorted by ACCOUNT/ROLE
 	accounts     map[brevet.AccountID]*brevet.Account
+	consents     map[brevet.CustomerID]*brevet.Consent
 	roles        map[brevet.AccountID][]brevet.Role
 	entitlements map[string]*entitlement
 	rights       map[brevet.CustomerID]*rights
@@ -85,17 +86,19 @@ type target struct {
 type cell struct {
 	account *brevet.Account
 	role    *brevet.Role
-	rules   []rule // best first
-	index   *index // nil where rules are few
+	rules   []rule          // best first
+	consent *brevet.Consent // the customer's own step; nil: none here
+	index   *index          // nil where rules are few
 	cedar   guarded
 }
 
 // rule is an entitlement as it holds for one cell.
 type rule struct {
 	*entitlement
-	longest time.Duration
-	mfa     brevet.Rung
-	within  time.Duration
+	approval brevet.Approval // the entitlement's, and the customer's own word
+	longest  time.Duration
+	mfa      brevet.Rung
+	within   time.Duration
 }
 
 // entitlement is an entitlement whose steps all name somebody.

@@ -51,6 +51,7 @@ type RequestFilter struct {
 	State     brevet.RequestState
 	Batch     brevet.BatchID
 	Before    time.Time // created before
+	LapsedAt  time.Time // whose time to be answered is over at this moment
 	Limit     int
 }
 
@@ -63,6 +64,9 @@ func (tx *Tx) Requests(want RequestFilter) ([]brevet.Request, error) {
 	among(f, "customer_id", want.Customers)
 	if !want.Before.IsZero() {
 		f.add("created_at < ?", micros(want.Before))
+	}
+	if !want.LapsedAt.IsZero() {
+		f.add("lapses_at <= ?", micros(want.LapsedAt))
 	}
 	return list(tx, "requests", requests.columns, f, want.Limit, scanRequest)
 }
