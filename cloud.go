@@ -18,7 +18,6 @@ type Issue struct {
 	TTL           time.Duration // wished; a cloud with a minimum makes a longer one
 	End           time.Time     // the grant's end: nothing may work from then on
 	SessionPolicy string        // narrows the role; "" for all of it
-	Subject       Principal     // who it is at the identity provider
 	Errand        Errand        // "" for a person's session
 	Source        Handle        // the source identity where it is not Handle
 }

@@ -23,8 +23,7 @@ const (
 	centerTries    = 4
 )
 
-// Center lets people into accounts through IAM Identity Center. It implements
-// [brevet.Cloud] for accounts that have one. It calls AWS with the broker's own
+// Center lets people into accounts through IAM Identity Center. It calls AWS with the broker's own
 // credentials; docs/identity-center.md lists what they must be allowed.
 type Center struct {
 	cloud *Cloud
@@ -125,75 +124,59 @@ func (v *visit) refused(doubt bool, err error) error {
 
 var userID = regexp.MustCompile(`^([0-9a-f]{10}-)?[A-Fa-f0-9]{8}-[A-Fa-f0-9]{4}-[A-Fa-f0-9]{4}-[A-Fa-f0-9]{4}-[A-Fa-f0-9]{12}$`)
 
-// user finds the person in the identity store.
-func (v *visit) user(i brevet.Issue) (string, error) {
-	by := map[string]any{"ExternalId": map[string]string{"Issuer": i.Subject.Issuer, "Id": i.Subject.Subject}}
+// Find returns Identity Center's id of a person: by the external id that the
+// identity provider gave the user there, or by user name. It changes nothing.
+// The error is of kind [brevet.CloudRefused] if there is no such user.
+func (c *Center) Find(ctx context.Context, a brevet.Account, who brevet.Principal, h brevet.Handle) (string, error) {
+	v, err := c.visit(ctx, a)
+	if err != nil {
+		return "", err
+	}
+	by := map[string]any{"ExternalId": map[string]string{"Issuer": who.Issuer, "Id": who.Subject}}
 	if v.ic.ByName {
-		by = map[string]any{"UniqueAttribute": map[string]string{"AttributePath": "userName", "AttributeValue": string(i.Handle)}}
+		by = map[string]any{"UniqueAttribute": map[string]string{"AttributePath": "userName", "AttributeValue": string(h)}}
 	}
 	var out struct{ UserId string }
-	_, err := v.call("identitystore", identityStore+"GetUserId", map[string]any{"IdentityStoreId": v.ic.Store, "AlternateIdentifier": by}, &out)
-	var no *refusedCall
-	if errors.As(err, &no) && no.code == "ResourceNotFoundException" {
-		return "", brevet.Errorf(brevet.CloudRefused, "IAM Identity Center does not know %s", i.Handle).
+	_, err = v.call("identitystore", identityStore+"GetUserId", map[string]any{"IdentityStoreId": v.ic.Store, "AlternateIdentifier": by}, &out)
+	switch {
+	case gone(err):
+		return "", brevet.Errorf(brevet.CloudRefused, "IAM Identity Center does not know %s", h).
 			WithHint("users come there from the identity provider (SCIM): docs/identity-center.md says how brevet finds them")
-	}
-	if err != nil {
-		return "", v.refused(false, err) // nothing was to be changed
-	}
-	if !userID.MatchString(out.UserId) {
+	case err != nil:
+		return "", v.refused(false, err)
+	case !userID.MatchString(out.UserId):
 		return "", brevet.Errorf(brevet.Unavailable, "IAM Identity Center answered with something else than a user's id")
 	}
 	return out.UserId, nil
 }
 
-// Issue lets the person of i in. The credential that it returns has no keys:
-// its id is that of the user at Identity Center, which AWS's own records name,
-// and it ends with the grant. Where the person is in already that is enough.
-//
-// Errors are those of [Cloud.Issue].
-func (c *Center) Issue(ctx context.Context, i brevet.Issue) (brevet.Credential, error) {
-	v, err := c.visit(ctx, i.Account)
-	if err != nil {
-		return brevet.Credential{}, err
-	}
-	door, ok := v.ic.Sets[i.Role]
-	if !ok {
-		return brevet.Credential{}, brevet.Errorf(brevet.Invalid, "nothing at IAM Identity Center stands for %s", i.Role)
-	}
-	if i.SessionPolicy != "" {
-		return brevet.Credential{}, brevet.Errorf(brevet.Invalid, "IAM Identity Center cannot narrow a session").
-			WithHint("ask for the whole role, or for a smaller one")
-	}
-	user, err := v.user(i)
-	if err != nil {
-		return brevet.Credential{}, err
-	}
-	if err := v.let(true, i.Account.ID, door, user); err != nil {
-		return brevet.Credential{}, err
-	}
-	return brevet.Credential{AccessKeyID: user, Expires: i.End}, nil
+// Admit lets the user into the role of the account, and returns when they are
+// in. That they are in already is no error. Others are those of [Cloud.Issue].
+func (c *Center) Admit(ctx context.Context, a brevet.Account, role brevet.RoleName, user string) error {
+	return c.let(ctx, true, a, role, brevet.Assignment{Principal: user})
 }
 
-// Dismiss takes away what lets the user into the role of the account. That
-// nothing does is no error. Sessions that began before live on, as long as
-// the permission set says.
-func (c *Center) Dismiss(ctx context.Context, a brevet.Account, role brevet.RoleName, user string) error {
+// Dismiss takes away what lets a user or group into the role of the account.
+// That nothing does is no error. Sessions that began before live on, as long
+// as the permission set says.
+func (c *Center) Dismiss(ctx context.Context, a brevet.Account, role brevet.RoleName, who brevet.Assignment) error {
+	return c.let(ctx, false, a, role, who)
+}
+
+// let lets the principal in, or does so no more.
+func (c *Center) let(ctx context.Context, in bool, a brevet.Account, role brevet.RoleName, who brevet.Assignment) error {
 	v, err := c.visit(ctx, a)
 	if err != nil {
 		return err
 	}
 	door, ok := v.ic.Sets[role]
-	if !ok {
+	switch {
+	case !ok:
 		return brevet.Errorf(brevet.Invalid, "nothing at IAM Identity Center stands for %s", role)
-	}
-	return v.let(false, a.ID, door, user)
-}
-
-// let lets the user in, or does so no more.
-func (v *visit) let(in bool, account brevet.AccountID, door brevet.Entrance, user string) error {
-	if door.Group != "" {
-		return v.member(in, door.Group, user)
+	case !userID.MatchString(who.Principal):
+		return brevet.Errorf(brevet.Invalid, "%q is not the id of a user or group", brevet.Printable(who.Principal))
+	case door.Group != "":
+		return v.member(in, door.Group, who.Principal)
 	}
 	select {
 	case v.gate.underway <- struct{}{}:
@@ -201,7 +184,7 @@ func (v *visit) let(in bool, account brevet.AccountID, door brevet.Entrance, use
 	case <-v.ctx.Done():
 		return brevet.Errorf(brevet.Unavailable, "too many assignments are under way at IAM Identity Center").WithHint("try again")
 	}
-	return v.assign(in, account, door.Set, user)
+	return v.assign(in, a.ID, door.Set, who)
 }
 
 // underway is what Identity Center says of an assignment that it works on.
@@ -210,14 +193,18 @@ type underway struct {
 }
 
 // assign makes or deletes an assignment and follows that to its end.
-func (v *visit) assign(in bool, account brevet.AccountID, set, user string) error {
+func (v *visit) assign(in bool, account brevet.AccountID, set string, who brevet.Assignment) error {
 	verb, follow, id := "DeleteAccountAssignment", "DescribeAccountAssignmentDeletionStatus", "AccountAssignmentDeletionRequestId"
 	if in {
 		verb, follow, id = "CreateAccountAssignment", "DescribeAccountAssignmentCreationStatus", "AccountAssignmentCreationRequestId"
 	}
+	kind := "USER"
+	if who.Group {
+		kind = "GROUP"
+	}
 	var out struct{ AccountAssignmentCreationStatus, AccountAssignmentDeletionStatus underway }
 	doubt, err := v.call("sso", ssoAdmin+verb, map[string]string{"InstanceArn": v.ic.Instance, "TargetId": string(account), "TargetType": "AWS_ACCOUNT",
-		"PermissionSetArn": set, "PrincipalType": "USER", "PrincipalId": user}, &out)
+		"PermissionSetArn": set, "PrincipalType": kind, "PrincipalId": who.Principal}, &out)
 	if !in && gone(err) {
 		return nil
 	}

@@ -57,32 +57,30 @@ func TestCenterMoto(t *testing.T) {
 
 	c := aws.New(aws.Config{API: func(string, string, string) string { return url }, Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 		Credentials: func(context.Context) (brevet.Credential, error) { return own(1), nil }}).Center()
-	i := centerIssue(1)
-	i.Account.Center = &brevet.IdentityCenter{Region: "eu-west-1", Instance: at.InstanceArn, Store: at.IdentityStoreId, ByName: true,
+	a := centerAccount()
+	a.Center = &brevet.IdentityCenter{Region: "eu-west-1", Instance: at.InstanceArn, Store: at.IdentityStoreId, ByName: true,
 		Sets: map[brevet.RoleName]brevet.Entrance{"SRE": {Set: set.PermissionSet.PermissionSetArn}, "Data": {Group: group.GroupId}}}
 	for _, role := range []brevet.RoleName{"SRE", "Data"} {
-		i.Role = role
 		for range 2 { // the second finds them in
-			cred, err := c.Issue(t.Context(), i)
-			if err != nil || cred.AccessKeyID != user.UserId {
-				t.Fatalf("%s: %v, %v", role, cred, err)
+			if err := enter(t.Context(), c, a, role, 1); err != nil {
+				t.Fatalf("%s: %v", role, err)
 			}
 		}
 	}
-	there, err := c.Present(t.Context(), i.Account)
+	there, err := c.Present(t.Context(), a)
 	roles := map[brevet.RoleName]bool{}
-	for _, a := range there {
-		roles[a.Role] = a.Principal == user.UserId && !a.Group
+	for _, in := range there {
+		roles[in.Role] = in.Principal == user.UserId && !in.Group
 	}
 	if err != nil || !roles["SRE"] || !roles["Data"] {
 		t.Fatalf("%v, %v", there, err)
 	}
 	for _, role := range []brevet.RoleName{"SRE", "Data", "SRE"} {
-		if err := c.Dismiss(t.Context(), i.Account, role, user.UserId); err != nil {
+		if err := c.Dismiss(t.Context(), a, role, brevet.Assignment{Principal: user.UserId}); err != nil {
 			t.Errorf("%s: %v", role, err)
 		}
 	}
-	if there, err := c.Present(t.Context(), i.Account); err != nil || len(there) != 0 {
+	if there, err := c.Present(t.Context(), a); err != nil || len(there) != 0 {
 		t.Errorf("left: %v, %v", there, err)
 	}
 }
