@@ -52,14 +52,33 @@ func (db *DB) migrateJobs(ctx context.Context) error {
 	return err
 }
 
+// Jobs says what is done for each kind of job.
+type Jobs struct{ workers *river.Workers }
+
+// NewJobs returns Jobs that know no kind.
+func NewJobs() *Jobs { return &Jobs{river.NewWorkers()} }
+
+// AddJob has do carry out jobs of kind A. If it returns a pause above zero the
+// job is run again after that; if it returns an error it is tried again, with
+// back-off, until River gives up. A job has a minute.
+func AddJob[A river.JobArgs](j *Jobs, do func(ctx context.Context, args A) (again time.Duration, err error)) {
+	river.AddWorker(j.workers, river.WorkFunc(func(ctx context.Context, job *river.Job[A]) error {
+		again, err := do(ctx, job.Args)
+		if err == nil && again > 0 {
+			return river.JobSnooze(again)
+		}
+		return err
+	}))
+}
+
 // Enqueue adds a job that runs once the transaction is committed, and not
 // at all if it is not. Without [DB.Work] in some process it waits.
-func (tx *Tx) Enqueue(args river.JobArgs, opts *river.InsertOpts) error {
+func (tx *Tx) Enqueue(args river.JobArgs) error {
 	if err := tx.beforeWrite(); err != nil {
 		return err
 	}
 	tx.wrote = true
-	if _, err := tx.db.jobs.inserts.InsertTx(tx.ctx, tx.tx, args, opts); err != nil {
+	if _, err := tx.db.jobs.inserts.InsertTx(tx.ctx, tx.tx, args, nil); err != nil {
 		return tx.failed(err)
 	}
 	return nil
@@ -68,13 +87,13 @@ func (tx *Tx) Enqueue(args river.JobArgs, opts *river.InsertOpts) error {
 // Work runs jobs with the given workers, in the background, until the
 // database is closed or ctx is done. It may be called once. A job is run at
 // least once; it must read the state and act on that.
-func (db *DB) Work(ctx context.Context, workers *river.Workers) error {
+func (db *DB) Work(ctx context.Context, jobs *Jobs) error {
 	poll := pollPostgres
 	if db.dialect == onSQLite {
 		poll = pollSQLite
 	}
 	client, err := river.NewClient(db.riverDriver(), &river.Config{
-		Logger: db.cfg.Log, Workers: workers, FetchPollInterval: poll, PollOnly: true,
+		Logger: db.cfg.Log, Workers: jobs.workers, FetchPollInterval: poll, PollOnly: true,
 		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: jobWorkers}},
 	})
 	if err != nil {

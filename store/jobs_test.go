@@ -8,7 +8,6 @@ import (
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/store"
-	"github.com/riverqueue/river"
 )
 
 type errand struct {
@@ -25,7 +24,7 @@ func TestJobs(t *testing.T) {
 		db := open(t, cfg)
 		enqueue := func(name string, result error) error {
 			return db.Update(t.Context(), func(tx *store.Tx) error {
-				return errors.Join(tx.Enqueue(errand{name}, nil), result)
+				return errors.Join(tx.Enqueue(errand{name}), result)
 			})
 		}
 		if err := enqueue("never", errStep); !errors.Is(err, errStep) {
@@ -34,17 +33,22 @@ func TestJobs(t *testing.T) {
 		ok(t, "Enqueue", enqueue("first", nil))
 		ok(t, "Enqueue", enqueue("second", nil))
 		worked := make(chan string, 10)
-		workers := river.NewWorkers()
-		river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, job *river.Job[errand]) error {
+		jobs := store.NewJobs()
+		again := true
+		store.AddJob(jobs, func(ctx context.Context, args errand) (time.Duration, error) {
+			if args.Name == "second" && again {
+				again = false
+				return time.Millisecond, nil
+			}
 			err := db.Update(ctx, func(tx *store.Tx) error {
-				_, err := tx.Record(brevet.Event{Kind: brevet.KeyRotated, Reason: job.Args.Name})
+				_, err := tx.Record(brevet.Event{Kind: brevet.KeyRotated, Reason: args.Name})
 				return err
 			})
-			worked <- job.Args.Name
-			return err
-		}))
-		ok(t, "Work", db.Work(context.Background(), workers))
-		wantKind(t, db.Work(context.Background(), workers), brevet.Internal)
+			worked <- args.Name
+			return 0, err
+		})
+		ok(t, "Work", db.Work(context.Background(), jobs))
+		wantKind(t, db.Work(context.Background(), jobs), brevet.Internal)
 		got := map[string]bool{}
 		for range 2 {
 			select {
@@ -58,7 +62,7 @@ func TestJobs(t *testing.T) {
 			t.Errorf("worked on %v", got)
 		}
 		ok(t, "Close", db.Close())
-		wantKind(t, db.Work(context.Background(), workers), brevet.Internal)
+		wantKind(t, db.Work(context.Background(), jobs), brevet.Internal)
 		if db := open(t, cfg); db.Head().Size != 3 {
 			t.Errorf("%d entries, want 3", db.Head().Size)
 		}

@@ -26,13 +26,15 @@ type ledger struct {
 	last   time.Time          // of the newest entry
 	places map[placeKey]place // of whatever has a life cycle
 	proven provenCache
+	open   map[brevet.GrantID]int64    // where revocations that are not closed are spoken of last
+	ended  []brevet.PersonID           // people that were offboarded
 	erased map[int64]brevet.CustomerID // erased entries whose erasure was not read yet; empty once verified
 }
 
 func newLedger() *ledger {
 	return &ledger{
 		seqs: map[brevet.CustomerID]int64{}, blinds: map[brevet.CustomerID][]byte{},
-		places: map[placeKey]place{}, erased: map[int64]brevet.CustomerID{},
+		places: map[placeKey]place{}, open: map[brevet.GrantID]int64{}, erased: map[int64]brevet.CustomerID{},
 	}
 }
 
@@ -67,8 +69,11 @@ type place struct {
 
 // mark is what an event says about the place of a thing.
 type mark struct {
-	key  placeKey
-	over bool
+	key     placeKey
+	over    bool
+	revokes brevet.GrantID  // whose revocation it is about; "" for none
+	closed  bool            // that of it is closed
+	person  brevet.PersonID // who was offboarded; "" for nobody
 }
 
 func put(places map[placeKey]place, before place, index int64, m mark) {
@@ -97,13 +102,18 @@ func marks(ev brevet.Event) []mark {
 		who := brevet.Principal{Issuer: ev.Data["issuer"], Subject: ev.Data["subject"]}
 		return append(markOf(ev.Person, false), mark{key: keyOf(PrincipalKey(who))})
 	case brevet.PersonEnded:
-		return markOf(ev.Person, true)
+		if ev.Person == "" {
+			return nil
+		}
+		return []mark{{key: keyOf(ev.Person), over: true, person: ev.Person}}
 	case brevet.CustomerOffboarded:
 		return markOf(ev.Customer, true)
 	case brevet.SignInOpened, brevet.GroupsRefreshed, brevet.SignInEnded:
 		return markOf(ev.SignIn, ending(kind))
 	case brevet.RequestCreated, brevet.RequestDecided, brevet.RequestApproved, brevet.RequestDenied, brevet.RequestWithdrawn, brevet.RequestLapsed:
 		return markOf(ev.Request, false)
+	case brevet.RevocationRequested, brevet.RevocationTold, brevet.RevocationFailed, brevet.RevocationConfirmed, brevet.RevocationOver:
+		return revocationMark(ev)
 	case brevet.CatalogConfirmed:
 		return []mark{{key: keyOf(CatalogKey)}}
 	}
@@ -114,7 +124,7 @@ func markOf[ID ~string](id ID, over bool) []mark {
 	if id == "" {
 		return nil
 	}
-	return []mark{{keyOf(id), over}}
+	return []mark{{key: keyOf(id), over: over}}
 }
 
 func ending(kind brevet.EventKind) bool {
@@ -176,13 +186,22 @@ func (l *ledger) fold(r Row, event brevet.Event) {
 		l.erased[r.Index] = r.Customer
 	}
 	for _, m := range marks(event) {
-		put(l.places, l.places[m.key], r.Index, m)
+		l.note(r.Index, m)
 	}
 	if event.Kind == brevet.DetailsErased {
 		i, err := strconv.ParseInt(event.Data[audit.ErasedIndex], 10, 64)
 		if c, ok := l.erased[i]; err == nil && ok && c == event.Customer {
 			delete(l.erased, i)
 		}
+	}
+}
+
+// note takes down what an entry says.
+func (l *ledger) note(index int64, m mark) {
+	put(l.places, l.places[m.key], index, m)
+	putOpen(l.open, index, m)
+	if m.person != "" && !slices.Contains(l.ended, m.person) {
+		l.ended = append(l.ended, m.person)
 	}
 }
 
@@ -218,7 +237,7 @@ func (l *ledger) commit(b *batch, head audit.Head) {
 	for i := range b.entries {
 		e := &b.entries[i]
 		for _, m := range e.marks {
-			put(l.places, l.places[m.key], e.index, m)
+			l.note(e.index, m)
 		}
 		l.proven.add(e.index, provenLeaf{hash: e.hashes[0]})
 	}
