@@ -11,6 +11,7 @@ const (
 	LogOpened        EventKind = "log.opened"        // first entry of an epoch; Data names the epoch before
 	CatalogProposed  EventKind = "catalog.proposed"  // a version was loaded; Data holds the diff
 	CatalogConfirmed EventKind = "catalog.confirmed" // it rules from now on
+	CatalogWithdrawn EventKind = "catalog.withdrawn" // it never will
 	PersonCreated    EventKind = "person.created"
 	PrincipalLinked  EventKind = "principal.linked"
 	PersonEnded      EventKind = "person.ended"
@@ -24,10 +25,12 @@ const (
 	RequestDenied    EventKind = "request.denied"
 	RequestWithdrawn EventKind = "request.withdrawn"
 	RequestLapsed    EventKind = "request.lapsed"
-	GrantOpened      EventKind = "grant.opened"    // its window is known or waits for first use
-	GrantActivated   EventKind = "grant.activated" // its clock runs
-	GrantExtended    EventKind = "grant.extended"  // its end moved; Data names the entry before about the grant
-	GrantEnded       EventKind = "grant.ended"     // by time or handed back
+	RequestReminded  EventKind = "request.reminded"  // it waits still; Data holds its step and how often
+	RequestEscalated EventKind = "request.escalated" // a fallback may decide it from now on
+	GrantOpened      EventKind = "grant.opened"      // its window is known or waits for first use
+	GrantActivated   EventKind = "grant.activated"   // its clock runs
+	GrantExtended    EventKind = "grant.extended"    // its end moved; Data names the entry before about the grant
+	GrantEnded       EventKind = "grant.ended"       // by time or handed back
 	GrantRevoked     EventKind = "grant.revoked"
 	// The revocation of what was out under a grant that ended. Each says all of
 	// it; see RevocationOf.

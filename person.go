@@ -125,6 +125,17 @@ type Caller struct {
 	SignIn SignIn
 	Addr   string  // the client's network address, without port
 	Duty   *Roster // who is on duty, as far as it is known; nil: not known
+	// Standing is what the log tells of how long the caller has been known.
+	Standing Standing
+}
+
+// MayDecide reports whether the caller is among those who may decide the step
+// that r waits for at now, counting groups that are at most age old. That they
+// have not decided yet, and did not ask themselves, is for Decide to see.
+func (c Caller) MayDecide(r Request, now time.Time, age time.Duration) bool {
+	who := r.Deciders(now)
+	groups := r.Rule.Counts(c.Standing, c.SignIn.Groups.Fresh(now, age), r.Created)
+	return r.Rule.knows(c.Standing, r.Created) && who.Cover(c.Person.Handle, groups, c.Duty.Of(c.Person.Handle, who.Rotas, now)...)
 }
 
 // Member reports whether s covers the caller, counting groups only while they

@@ -65,6 +65,9 @@ func (b *Broker) readCaller(ctx context.Context, h [32]byte, now time.Time) (c b
 		if err := proveSignIn(tx, c.SignIn); err != nil {
 			return err
 		}
+		if c.Standing, err = standingOf(tx, c.SignIn); err != nil {
+			return err
+		}
 		if c.Person, err = tx.Person(c.SignIn.Person); err != nil {
 			return err
 		}
@@ -113,23 +116,25 @@ func (b *Broker) current(ctx context.Context, c brevet.Caller, within time.Durat
 		b.Log.WarnContext(ctx, "groups not refreshed", "person", c.Person.ID, "provider", p.Name, "err", brevet.AsError(err).Message)
 		return c
 	}
-	c.SignIn = got.(brevet.SignIn)
+	fresh := got.(brevet.Caller)
+	c.SignIn, c.Standing = fresh.SignIn, fresh.Standing
 	return c
 }
 
-func (b *Broker) refreshGroups(ctx context.Context, c brevet.Caller, p Provider) (brevet.SignIn, error) {
+// refreshGroups returns the caller's sign-in and standing as they are now.
+func (b *Broker) refreshGroups(ctx context.Context, c brevet.Caller, p Provider) (out brevet.Caller, err error) {
 	token, err := b.Unseal(refreshLabel(c.SignIn), c.SignIn.Refresh)
 	if err != nil {
-		return brevet.SignIn{}, err
+		return out, err
 	}
 	groups, next, err := p.Refresh(ctx, string(token))
 	if err != nil {
-		return brevet.SignIn{}, err
+		return out, err
 	}
 	var sealed []byte
 	if next != "" {
 		if sealed, err = b.Seal(refreshLabel(c.SignIn), []byte(next)); err != nil {
-			return brevet.SignIn{}, err
+			return out, err
 		}
 	}
 	var s brevet.SignIn
@@ -145,12 +150,17 @@ func (b *Broker) refreshGroups(ctx context.Context, c brevet.Caller, p Provider)
 		if sealed != nil {
 			s.Refresh = sealed
 		}
-		if s.Leaf, err = tx.Record(signInEvent(brevet.GroupsRefreshed, s, c.Person, c.Addr)); err != nil {
+		e := signInEvent(brevet.GroupsRefreshed, s, c.Person, c.Addr)
+		if err := state(tx, &e, s.Groups.Names, tx.Now()); err != nil {
 			return err
 		}
+		if s.Leaf, err = tx.Record(e); err != nil {
+			return err
+		}
+		out = brevet.Caller{SignIn: s, Standing: standingIn(e)}
 		return tx.PutSignIn(s)
 	})
-	return s, err
+	return out, err
 }
 
 // Whoami is the caller as the server sees them now.

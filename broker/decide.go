@@ -102,7 +102,11 @@ func (b *Broker) decideIn(tx *store.Tx, c, requester brevet.Caller, rules *rulin
 	if in.Digest == "" {
 		in.Digest = r.Digest()
 	}
-	d := brevet.Decision{Person: c.Person.ID, Handle: c.Person.Handle, Groups: c.SignIn.Groups.Fresh(now, b.groupsWithin(r)),
+	known, err := standingOf(tx, c.SignIn)
+	if err != nil {
+		return v, nil, err
+	}
+	d := brevet.Decision{Standing: known, Person: c.Person.ID, Handle: c.Person.Handle, Groups: c.SignIn.Groups.Fresh(now, b.groupsWithin(r)),
 		Approve: in.Approve, Comment: in.Comment, Digest: in.Digest, Addr: c.Addr}
 	decided, events, err := r.Decide(d, now)
 	if err != nil {

@@ -367,10 +367,14 @@ func (b *Broker) openSignIn(ctx context.Context, c code, token, addr string) (br
 		}
 		now := tx.Now()
 		s.Person, s.Created, s.Used, s.Expires = p.ID, now, now, now.Add(b.Absolute)
-		if s.Leaf, err = tx.Record(signInEvent(brevet.SignInOpened, s, p, addr)); err != nil {
+		e := signInEvent(brevet.SignInOpened, s, p, addr)
+		if err := state(tx, &e, s.Groups.Names, now); err != nil {
 			return err
 		}
-		who = brevet.Caller{Person: p, SignIn: s, Addr: addr}
+		if s.Leaf, err = tx.Record(e); err != nil {
+			return err
+		}
+		who = brevet.Caller{Person: p, SignIn: s, Addr: addr, Standing: standingIn(e)}
 		return tx.AddSignIn(s)
 	})
 	return who, err
@@ -378,7 +382,7 @@ func (b *Broker) openSignIn(ctx context.Context, c code, token, addr string) (br
 
 // signInEvent states the facts on which authority rests.
 func signInEvent(k brevet.EventKind, s brevet.SignIn, p brevet.Person, addr string) brevet.Event {
-	data := map[string]string{"provider": s.Provider, "methods": strings.Join(s.Proof.Methods, " "), "groups": strings.Join(s.Groups.Names, " ")}
+	data := map[string]string{"provider": s.Provider, "methods": strings.Join(s.Proof.Methods, " ")}
 	if !s.Proof.MFA.IsZero() {
 		data["mfa"] = s.Proof.MFA.Format(time.RFC3339)
 	}

@@ -13,13 +13,13 @@ import (
 const sweepBatch = 100
 
 // Sweep compares what should be with what is: grants whose time is over are
-// closed, requests that nobody answered lapse, sessions that were intended
+// closed, requests that nobody answered lapse and others are reminded of, sessions that were intended
 // and never accounted for are in doubt, sessions that cannot be used any more
 // end, what offboarded customers left is ended, and a catalog that another
 // replica put in force is taken up. It acts on state, so a sweep that never ran
 // loses nothing: whether a grant gives access follows from its time.
 func (b *Broker) Sweep(ctx context.Context) error {
-	return errors.Join(b.follow(ctx), b.sweepGrants(ctx), b.sweepRequests(ctx), b.sweepSessions(ctx), b.sweepOver(ctx), b.sweepLeft(ctx))
+	return errors.Join(b.follow(ctx), b.sweepGrants(ctx), b.sweepRequests(ctx), b.sweepWaiting(ctx), b.sweepSessions(ctx), b.sweepOver(ctx), b.sweepLeft(ctx))
 }
 
 func (b *Broker) sweepGrants(ctx context.Context) error {

@@ -25,6 +25,7 @@ type ledger struct {
 	blinds map[brevet.CustomerID][]byte
 	last   time.Time          // of the newest entry
 	places map[placeKey]place // of whatever has a life cycle
+	holds  holds
 	proven provenCache
 	open   map[brevet.GrantID]int64    // where revocations that are not closed are spoken of last
 	ended  []brevet.PersonID           // people that were offboarded
@@ -34,7 +35,7 @@ type ledger struct {
 func newLedger() *ledger {
 	return &ledger{
 		seqs: map[brevet.CustomerID]int64{}, blinds: map[brevet.CustomerID][]byte{},
-		places: map[placeKey]place{}, open: map[brevet.GrantID]int64{}, erased: map[int64]brevet.CustomerID{},
+		places: map[placeKey]place{}, holds: holds{}, open: map[brevet.GrantID]int64{}, erased: map[int64]brevet.CustomerID{},
 	}
 }
 
@@ -71,6 +72,7 @@ type place struct {
 type mark struct {
 	key     placeKey
 	over    bool
+	holder  placeKey        // of a grant: its person
 	revokes brevet.GrantID  // whose revocation it is about; "" for none
 	closed  bool            // that of it is closed
 	person  brevet.PersonID // who was offboarded; "" for nobody
@@ -97,7 +99,10 @@ func marks(ev brevet.Event) []mark {
 	}
 	switch kind {
 	case brevet.GrantOpened, brevet.GrantActivated, brevet.GrantExtended, brevet.GrantEnded, brevet.GrantRevoked:
-		return markOf(ev.Grant, ending(kind))
+		if ev.Grant == "" {
+			return nil
+		}
+		return []mark{{key: keyOf(ev.Grant), over: ending(kind), holder: keyOf(ev.Person)}}
 	case brevet.PersonCreated, brevet.PrincipalLinked:
 		who := brevet.Principal{Issuer: ev.Data["issuer"], Subject: ev.Data["subject"]}
 		return append(markOf(ev.Person, false), mark{key: keyOf(PrincipalKey(who))})
@@ -108,14 +113,20 @@ func marks(ev brevet.Event) []mark {
 		return []mark{{key: keyOf(ev.Person), over: true, person: ev.Person}}
 	case brevet.CustomerOffboarded:
 		return markOf(ev.Customer, true)
-	case brevet.SignInOpened, brevet.GroupsRefreshed, brevet.SignInEnded:
-		return markOf(ev.SignIn, ending(kind))
+	case brevet.SignInOpened, brevet.GroupsRefreshed:
+		return append(markOf(ev.SignIn, false), mark{key: keyOf(StatedKey(ev.Person, ""))}, mark{key: keyOf(StatedKey(ev.Person, ev.Data["provider"]))})
+	case brevet.SignInEnded:
+		return markOf(ev.SignIn, true)
 	case brevet.RequestCreated, brevet.RequestDecided, brevet.RequestApproved, brevet.RequestDenied, brevet.RequestWithdrawn, brevet.RequestLapsed:
 		return markOf(ev.Request, false)
 	case brevet.RevocationRequested, brevet.RevocationTold, brevet.RevocationFailed, brevet.RevocationConfirmed, brevet.RevocationOver:
 		return revocationMark(ev)
+	case brevet.RequestReminded, brevet.RequestEscalated:
+		return markOf(NudgeKey(ev.Request), false)
+	case brevet.CatalogProposed, brevet.CatalogWithdrawn:
+		return markOf(ProposalKey(ev.Data["version"]), kind == brevet.CatalogWithdrawn)
 	case brevet.CatalogConfirmed:
-		return []mark{{key: keyOf(CatalogKey)}}
+		return append(markOf(ProposalKey(ev.Data["version"]), true), mark{key: keyOf(CatalogKey)})
 	}
 	return nil
 }
@@ -199,6 +210,7 @@ func (l *ledger) fold(r Row, event brevet.Event) {
 // note takes down what an entry says.
 func (l *ledger) note(index int64, m mark) {
 	put(l.places, l.places[m.key], index, m)
+	l.holds.take(m)
 	putOpen(l.open, index, m)
 	if m.person != "" && !slices.Contains(l.ended, m.person) {
 		l.ended = append(l.ended, m.person)
