@@ -43,6 +43,8 @@ const (
 	RouteRequestGet = "GET /v1/requests/{id}"            // ?wait=30s holds the answer while pending -> Request
 	RouteDecide     = "POST /v1/requests/{id}/decide"    // Decide -> Request
 	RouteWithdraw   = "POST /v1/requests/{id}/withdraw"  // -> Request
+	RouteBatch      = "POST /v1/batches"                 // NewBatch -> Batch; several targets, all or none
+	RouteBatchGet   = "GET /v1/batches/{id}"             // -> Batch
 	RouteGrants     = "GET /v1/grants"                   // ?scope=mine|all&live=true&limit= -> []Grant
 	RouteDrop       = "POST /v1/grants/{id}/drop"        // -> Grant
 	RouteRevoke     = "POST /v1/grants/{id}/revoke"      // Revoke -> Revoked
@@ -134,8 +136,9 @@ type Target struct {
 type NewRequest struct {
 	Target   string `json:"target" doc:"ACCOUNT/ROLE" maxLength:"110"`
 	Duration string `json:"duration,omitempty" doc:"like 1h; default: the longest allowed, at most 1h" maxLength:"20"`
-	Reason   string `json:"reason" doc:"one line for the approver and the log"`
+	Reason   string `json:"reason,omitempty" doc:"one line for the approver and the log; the entitlement says whether it may be left out"`
 	Ticket   string `json:"ticket,omitempty"`
+	Narrowed
 }
 
 // Request is a request and what became of it.
@@ -159,6 +162,11 @@ type Request struct {
 	Decisions []Decision `json:"decisions"`
 	Grant     *Grant     `json:"grant,omitempty"`
 	URL       string     `json:"url,omitempty" doc:"its page, where it is decided"`
+
+	NotBefore     time.Time `json:"not_before,omitzero" doc:"when it shall start; absent: at once"`
+	Scope         []string  `json:"scope,omitempty" doc:"what it leaves of the role, in words; absent: all of it"`
+	SessionPolicy string    `json:"session_policy,omitempty" doc:"the same as the IAM policy that every session under it carries"`
+	Batch         string    `json:"batch,omitempty" doc:"id of the intent in which it was asked together with others"`
 }
 
 // Decision is one yes or no.

@@ -15,11 +15,13 @@ const mostPending = 50
 // Ask is a request in the making. Key is the client's idempotency key: the
 // same key and content is answered with the first request.
 type Ask struct {
-	Target   string
-	Duration time.Duration // 0: the longest allowed, at most 1 h
-	Reason   string
-	Ticket   string
-	Key      string
+	Target    string
+	Duration  time.Duration // 0: the longest allowed, at most 1 h
+	Reason    string
+	Ticket    string
+	NotBefore time.Time // when it shall start; zero: at once
+	Only      []string  // narrows the role to this, as [iam.ParsePieces] reads it
+	Key       string
 }
 
 // List bounds an answer that may be long.
@@ -113,55 +115,11 @@ func denied(target string, a policy.Answer) error {
 // Ask records a request. Where policy approves it, the answer is approved and
 // has a grant; else it is pending.
 func (b *Broker) Ask(ctx context.Context, c brevet.Caller, in Ask) (RequestView, error) {
-	var err error
-	if in.Reason, err = brevet.CleanText("reason", in.Reason, brevet.MaxReason); err != nil {
+	batch, err := b.AskAll(ctx, c, []string{in.Target}, in)
+	if err != nil {
 		return RequestView{}, err
 	}
-	if in.Ticket != "" {
-		if in.Ticket, err = brevet.CleanText("ticket", in.Ticket, brevet.MaxName); err != nil {
-			return RequestView{}, err
-		}
-	}
-	if in.Duration != 0 && in.Duration < time.Minute {
-		return RequestView{}, brevet.Errorf(brevet.Invalid, "duration: %s is too short; at least 1m", brevet.FormatDuration(in.Duration))
-	}
-	v, err := again(ctx, b, func() (RequestView, error) { return b.askOnce(ctx, c, in) })
-	if err == nil {
-		b.changes.notify()
-	}
-	return v, err
-}
-
-func (b *Broker) askOnce(ctx context.Context, c brevet.Caller, in Ask) (v RequestView, err error) {
-	before := b.ruling.Load()
-	account, role, err := b.resolve(c, in.Target)
-	if err != nil {
-		return v, err
-	}
-	c, a, rules := b.judge(ctx, c, account, role.Name, in.Duration, in.Reason)
-	if a.Allowed && in.Duration == 0 { // judged at the longest so far
-		in.Duration = min(time.Hour, a.Longest)
-		c, a, rules = b.judge(ctx, c, account, role.Name, in.Duration, in.Reason)
-	}
-	if !a.Allowed {
-		return v, b.refused(ctx, c, account, role.Name, "request", denied(in.Target, a))
-	}
-	if rules != before {
-		return v, errMoved
-	}
-	ask := b.ask(c, account, role, a, rules, in)
-	err = b.DB.Update(ctx, func(tx *store.Tx) error {
-		if err := rules.rules(tx); err != nil {
-			return err
-		}
-		r, _, err := b.place(tx, c, ask, a.Policy, in.Key)
-		if err != nil {
-			return err
-		}
-		v, err = b.requestView(tx, c, r, tx.Now())
-		return err
-	})
-	return v, err
+	return batch.Requests[0], nil
 }
 
 func (b *Broker) ask(c brevet.Caller, account brevet.Account, role brevet.Role, a policy.Answer, rules *ruling, in Ask) brevet.Ask {
@@ -171,12 +129,12 @@ func (b *Broker) ask(c brevet.Caller, account brevet.Account, role brevet.Role, 
 	}
 	return brevet.Ask{Person: c.Person.ID, Customer: account.Customer, Account: account.ID, Role: role.Name, RoleDigest: role.Digest(),
 		Entitlement: a.Entitlement.Name, Rule: a.Approval, Activate: activate, MFA: a.MFA, Duration: in.Duration,
-		Reason: in.Reason, Ticket: in.Ticket, CatalogVersion: rules.version}
+		NotBefore: in.NotBefore, Reason: in.Reason, Ticket: in.Ticket, CatalogVersion: rules.version}
 }
 
 // place writes a request and, where policy approves it, its grant; the
 // policy's name stands for the approver.
-func (b *Broker) place(tx *store.Tx, c brevet.Caller, ask brevet.Ask, policy, key string) (r brevet.Request, g brevet.Grant, err error) {
+func (b *Broker) place(tx *store.Tx, c brevet.Caller, id brevet.RequestID, ask brevet.Ask, policy string) (r brevet.Request, g brevet.Grant, err error) {
 	if err := proveSignIn(tx, c.SignIn); err != nil {
 		return r, g, err
 	}
@@ -187,17 +145,6 @@ func (b *Broker) place(tx *store.Tx, c brevet.Caller, ask brevet.Ask, policy, ke
 		return r, g, err
 	}
 	now := tx.Now()
-	id := brevet.NewID[brevet.RequestID](now)
-	if key != "" {
-		prior, fresh, err := tx.Claim(string(c.Person.ID), key, claimDigest("request", ask), string(id))
-		if err != nil {
-			return r, g, err
-		}
-		if !fresh {
-			r, err = tx.Request(brevet.RequestID(prior))
-			return r, g, err
-		}
-	}
 	waiting, err := tx.Requests(store.RequestFilter{Person: c.Person.ID, State: brevet.Pending, Limit: mostPending})
 	if err != nil {
 		return r, g, err
@@ -238,12 +185,6 @@ func (b *Broker) open(tx *store.Tx, r brevet.Request, by brevet.Actor) (brevet.G
 		return g, err
 	}
 	return g, tx.AddGrant(g)
-}
-
-// claimDigest names what an idempotency key was used for. The catalog's
-// version may change between two tries of one intent; it does not count.
-func claimDigest(verb string, ask brevet.Ask) string {
-	return digest([]any{verb, ask.Account, ask.Role, ask.Duration, ask.Reason, ask.Ticket})
 }
 
 // Request returns one request. With wait > 0 it is held while the request is

@@ -34,7 +34,7 @@ import (
 	"github.com/brevet-access/brevet/store"
 )
 
-// Config is what a Broker works with. Everything but Ensure, Prove, Contract, Idle, Absolute,
+// Config is what a Broker works with. Everything but Ensure, Prove, Fits, Check, Contract, Idle, Absolute,
 // Endpoint and Log is required; every field that is a function is set by package
 // service.
 type Config struct {
@@ -48,7 +48,13 @@ type Config struct {
 	// Prove makes what would let brevet into a role and throws it away, without
 	// asking the cloud; the error says why it was refused. nil: [Broker.MayMint]
 	// is the proof.
-	Prove    func(context.Context, brevet.Account, brevet.RoleName) error
+	Prove func(context.Context, brevet.Account, brevet.RoleName) error
+	// Fits says whether a session of the role can carry a policy that narrows
+	// it, beside what brevet itself adds; nil: not asked before the cloud is.
+	Fits func(a brevet.Account, role brevet.RoleName, policy string) error
+	// Check asks a configured check by its name whether the ticket or the reason
+	// of a request counts, and why not; nil: there are none.
+	Check    func(ctx context.Context, name string, q Question) (ok bool, why string, err error)
 	Contract int           // newest version of the stack that there is; 0: not checked
 	Endpoint string        // AWS endpoint that clients are told; "" = AWS's own
 	LogKey   string        // verifier key of the log, pinned by clients

@@ -354,7 +354,7 @@ func (b *Broker) firstUse(tx *store.Tx, o *order, now time.Time) (err error) {
 	if o.grant.ID == "" {
 		ask := b.ask(o.caller, o.account, o.role, o.answer, o.rules, Ask{Duration: o.answer.Longest, Reason: "opened at first use"})
 		ask.Activate = brevet.OnUse
-		if _, o.grant, err = b.place(tx, o.caller, ask, o.answer.Policy, ""); err != nil {
+		if _, o.grant, err = b.place(tx, o.caller, brevet.NewID[brevet.RequestID](now), ask, o.answer.Policy); err != nil {
 			return err
 		}
 	}

@@ -27,6 +27,7 @@ type RequestView struct {
 	WaitsFor     string // who can decide now; "" once decided
 	Mine         bool
 	CanDecide    bool
+	Scope        []string // what a session policy leaves of the role, in words; nil: all of it
 	Grant        *GrantView
 }
 
@@ -60,7 +61,8 @@ func (b *Broker) customerName(id brevet.CustomerID) string {
 }
 
 func (b *Broker) requestView(tx *store.Tx, c brevet.Caller, r brevet.Request, now time.Time) (RequestView, error) {
-	v := RequestView{Request: r, Target: b.targetName(r.Account, r.Role), CustomerName: b.customerName(r.Customer), Mine: r.Person == c.Person.ID}
+	v := RequestView{Request: r, Target: b.targetName(r.Account, r.Role), CustomerName: b.customerName(r.Customer), Mine: r.Person == c.Person.ID,
+		Scope: scopeWords(r.SessionPolicy)}
 	p, err := tx.Person(r.Person)
 	if err != nil {
 		return v, err

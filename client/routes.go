@@ -102,7 +102,17 @@ func (c *Client) Decide(ctx context.Context, id string, in api.Decide) (api.Requ
 	return ask[api.Request](ctx, c, api.RouteDecide, []string{id}, nil, in)
 }
 
-// Withdraw takes back the caller's own request.
+// AskTogether asks for several targets in one intent: all, or none.
+func (c *Client) AskTogether(ctx context.Context, in api.NewBatch) (api.Batch, error) {
+	return ask[api.Batch](ctx, c, api.RouteBatch, nil, nil, in)
+}
+
+// Batch returns the requests of one intent.
+func (c *Client) Batch(ctx context.Context, id string) (api.Batch, error) {
+	return ask[api.Batch](ctx, c, api.RouteBatchGet, []string{id}, nil, nil)
+}
+
+// Withdraw takes a pending request of the caller's own back.
 func (c *Client) Withdraw(ctx context.Context, id string) (api.Request, error) {
 	return ask[api.Request](ctx, c, api.RouteWithdraw, []string{id}, nil, nil)
 }

@@ -55,6 +55,9 @@ func (s *server) requestRoutes() {
 		kinds: []brevet.Kind{brevet.NotFound}}, s.getRequest)
 	on(s, route{pattern: api.RouteDecide, id: "decide", about: "Approve or deny a request", limit: maxBody,
 		kinds: []brevet.Kind{brevet.NotFound, brevet.Conflict, brevet.StepUp, brevet.Expired, brevet.Clock}}, s.decide)
+	on(s, route{pattern: api.RouteBatch, id: "askTogether", about: "Ask for access to several targets: all or none", limit: maxBody,
+		kinds: []brevet.Kind{brevet.NotFound, brevet.Conflict, brevet.Clock}}, s.askTogether)
+	on(s, route{pattern: api.RouteBatchGet, id: "getBatch", about: "The requests of one intent", kinds: []brevet.Kind{brevet.NotFound}}, s.getBatch)
 	on(s, route{pattern: api.RouteWithdraw, id: "withdraw", about: "Take a pending request back",
 		kinds: []brevet.Kind{brevet.NotFound, brevet.Conflict, brevet.Expired, brevet.Clock}}, s.withdraw)
 }
@@ -74,7 +77,8 @@ func (s *server) ask(ctx context.Context, c brevet.Caller, in *newRequestInput) 
 	if err != nil {
 		return api.Request{}, err
 	}
-	v, err := s.Broker.Ask(ctx, c, broker.Ask{Target: in.Body.Target, Duration: d, Reason: in.Body.Reason, Ticket: in.Body.Ticket, Key: in.Key})
+	v, err := s.Broker.Ask(ctx, c, broker.Ask{Target: in.Body.Target, Duration: d, Reason: in.Body.Reason, Ticket: in.Body.Ticket,
+		NotBefore: in.Body.NotBefore, Only: in.Body.Only, Key: in.Key})
 	return s.answered(v, err)
 }
 
@@ -147,6 +151,7 @@ func (s *server) request(v broker.RequestView) api.Request {
 		ID: string(v.ID), Target: v.Target, Customer: v.CustomerName, Person: string(v.Requester), Reason: v.Reason, Ticket: v.Ticket,
 		Duration: brevet.FormatDuration(v.Duration), State: string(v.State), Approval: v.Rule.String(), WaitsFor: v.WaitsFor,
 		Mine: v.Mine, CanDecide: v.CanDecide, Created: v.Created, Lapses: v.Lapses, Decided: v.Decided, Digest: v.Digest(),
+		NotBefore: v.NotBefore, Scope: v.Scope, SessionPolicy: v.SessionPolicy, Batch: string(v.Batch),
 		Decisions: each(v.Decisions, decision),
 	}
 	if v.Grant != nil {

@@ -39,6 +39,28 @@ func SessionPolicy(end time.Time, narrow string) (string, error) {
 	return policy, nil
 }
 
+// Fits says whether a session of the role can carry narrow beside what brevet
+// adds: at most [MaxPolicy] characters of policy text (STS API). AWS packs
+// policy, tags and source identity into a second limit that it does not tell;
+// what goes over that is refused when the session is made. The error is of
+// kind invalid and says how much is too much.
+func Fits(_ brevet.Account, _ brevet.RoleName, narrow string) error {
+	bare, err := SessionPolicy(time.Time{}, `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}`)
+	if err != nil {
+		return err
+	}
+	added := utf8.RuneCountInString(bare) - len(`{"Effect":"Deny","Action":"*","Resource":"*"}`)
+	inner, err := statements(narrow)
+	if err != nil {
+		return err
+	}
+	if n := utf8.RuneCountInString(inner) + added; n > MaxPolicy {
+		return brevet.Errorf(brevet.Invalid, "only: the session policy has %d characters, %d of them for the grant's end, and AWS takes %d: %d too many",
+			n, added, MaxPolicy, n-MaxPolicy).WithHint("name fewer actions or resources, or use wildcards (s3:Get*, BUCKET/2026-*)")
+	}
+	return nil
+}
+
 func badPolicy(format string, args ...any) *brevet.Error {
 	return brevet.Errorf(brevet.Invalid, "session policy: "+format, args...)
 }

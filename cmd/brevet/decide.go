@@ -54,4 +54,5 @@ func (c *cli) showDecided(s *session, r api.Request) {
 		c.tell("%s", sentence(r.State))
 	}
 	c.tell("  %s", what)
+	c.showScope(r)
 }

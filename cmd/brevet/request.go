@@ -12,29 +12,36 @@ import (
 )
 
 func (c *cli) request() *cobra.Command {
-	var in api.NewRequest
-	var wait bool
-	cmd := c.command("request TARGET --reason TEXT", "Ask for access", exactly("TARGET"),
+	var in asking
+	cmd := c.command("request TARGET... --reason TEXT", "Ask for access", atLeast("TARGET"),
 		func(ctx context.Context, s *session, args []string) error {
-			target, err := brevet.ParseTarget(args[0])
+			asked, err := in.read(c, args, s.now())
 			if err != nil {
 				return err
 			}
-			in.Target = target.String()
-			if err := checkAsk(&in); err != nil {
-				return err
+			if len(args) > 1 {
+				return c.requestTogether(ctx, s, asked, in.wait)
 			}
-			r, err := c.ask(ctx, s, in, wait)
+			r, err := c.ask(ctx, s, api.NewRequest{Target: asked.Targets[0], Duration: asked.Duration, Reason: asked.Reason, Ticket: asked.Ticket, Narrowed: asked.Narrowed}, in.wait)
 			if err != nil {
 				return err
 			}
-			return c.print(r, func() { c.showAsked(s, r, wait) })
+			c.forget(s, r)
+			return c.print(r, func() { c.showAsked(s, r, in.wait) })
 		})
+	cmd.Long = requestHelp
 	cmd.ValidArgsFunction = c.completeTarget
-	cmd.Flags().StringVar(&in.Duration, "for", "", "how long, as 1h")
-	cmd.Flags().StringVar(&in.Reason, "reason", "", "one line for the approver and the log")
-	cmd.Flags().StringVar(&in.Ticket, "ticket", "", "number of a ticket")
-	cmd.Flags().BoolVar(&wait, "wait", false, "wait for the decision")
+	f := cmd.Flags()
+	f.StringVar(&in.duration, "for", "", "how long, as 1h")
+	f.StringVar(&in.reason, "reason", "", "one line for the approver and the log")
+	f.StringVar(&in.ticket, "ticket", "", "number of a ticket")
+	f.StringVar(&in.at, "at", "", "start then: \"2026-12-01 08:00\", local time, or RFC 3339")
+	f.StringVar(&in.in, "in", "", "start after this, as 2h")
+	f.StringArrayVar(&in.only, "only", nil, "no more of the role than this, as s3:ListBucket,s3:GetObject@BUCKET")
+	f.StringVar(&in.denied, "denied", "", "no more than what this AccessDenied message names; - reads it, @FILE too")
+	f.BoolVar(&in.wait, "wait", false, "wait for the decision")
+	cmd.MarkFlagsMutuallyExclusive("at", "in")
+	cmd.MarkFlagsMutuallyExclusive("only", "denied")
 	return c.flagJSON(cmd)
 }
 
@@ -150,6 +157,14 @@ func (c *cli) showAsked(s *session, r api.Request, waited bool) {
 			how = how[:len(how)-1]
 		}
 		c.tell("%s. %s", how, window(*r.Grant, now))
+	}
+	c.showScope(r)
+}
+
+// showScope says what a request leaves of the role.
+func (c *cli) showScope(r api.Request) {
+	for _, line := range r.Scope {
+		c.tell("  only %s", line)
 	}
 }
 
