@@ -212,10 +212,10 @@ func (b *Broker) viewRequest(ctx context.Context, c brevet.Caller, id brevet.Req
 	err = b.DB.View(ctx, func(tx *store.Tx) error {
 		r, err := tx.Request(id)
 		if err != nil {
-			return err
+			return unseen(err, "request", string(id))
 		}
 		if !b.mayView(c, r, b.now()) {
-			return brevet.Errorf(brevet.NotFound, "there is no request %s that you may see", id)
+			return unseen(brevet.NotFound, "request", string(id))
 		}
 		v, err = b.requestView(tx, c, r, b.now())
 		return err

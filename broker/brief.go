@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -41,10 +42,10 @@ func (b *Broker) Brief(ctx context.Context, c brevet.Caller, id brevet.RequestID
 	err := b.look(ctx, func(tx *store.Tx) (err error) {
 		r, err := tx.Request(id)
 		if err != nil {
-			return err
+			return unseen(err, "request", string(id))
 		}
 		if !b.mayView(c, r, out.Now) {
-			return brevet.Errorf(brevet.NotFound, "there is no request %s that you may see", id)
+			return unseen(brevet.NotFound, "request", string(id))
 		}
 		if out.RequestView, err = b.requestView(tx, c, r, out.Now); err != nil {
 			return err
@@ -107,6 +108,15 @@ func (b *Broker) readRequester(tx *store.Tx, r brevet.Request) (c brevet.Caller,
 	return c, nil
 }
 
+// unseen is the one answer to the id of what is not there and of what the
+// caller may not see (law 13); any other error stays.
+func unseen(err error, what, id string) error {
+	if errors.Is(err, brevet.NotFound) {
+		return brevet.Errorf(brevet.NotFound, "there is no %s %s that you may see", what, id)
+	}
+	return err
+}
+
 // GrantBrief is a grant with its sessions and what the caller may do about
 // it.
 type GrantBrief struct {
@@ -125,11 +135,11 @@ func (b *Broker) GrantBrief(ctx context.Context, c brevet.Caller, id brevet.Gran
 	err := b.look(ctx, func(tx *store.Tx) error {
 		g, err := tx.Grant(id)
 		if err != nil {
-			return err
+			return unseen(err, "grant", string(id))
 		}
 		revoke := b.holds(c, g.Customer, brevet.RightRevoke)
 		if g.Person != c.Person.ID && !revoke && !b.holds(c, g.Customer, brevet.RightView) {
-			return brevet.Errorf(brevet.NotFound, "there is no grant %s that you may see", id)
+			return unseen(brevet.NotFound, "grant", string(id))
 		}
 		if out.GrantView, err = b.grantView(tx, g, out.Now); err != nil {
 			return err

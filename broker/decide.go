@@ -245,10 +245,10 @@ func (b *Broker) Withdraw(ctx context.Context, c brevet.Caller, id brevet.Reques
 	err := b.DB.Update(ctx, func(tx *store.Tx) error {
 		r, err := tx.Request(id)
 		if err != nil {
-			return err
+			return unseen(err, "request", string(id))
 		}
 		if !b.mayView(c, r, tx.Now()) {
-			return brevet.Errorf(brevet.NotFound, "there is no request %s that you may see", id)
+			return unseen(brevet.NotFound, "request", string(id))
 		}
 		fresh, err := claim(tx, c, key, "withdraw", string(id))
 		if err != nil {

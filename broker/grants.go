@@ -118,10 +118,10 @@ func (b *Broker) end(ctx context.Context, c brevet.Caller, id brevet.GrantID, ve
 	var g brevet.Grant
 	err = b.DB.Update(ctx, func(tx *store.Tx) error {
 		if g, err = tx.Grant(id); err != nil {
-			return err
+			return unseen(err, "grant", string(id))
 		}
 		if g.Person != c.Person.ID && !b.holds(c, g.Customer, brevet.RightView) && !b.holds(c, g.Customer, brevet.RightRevoke) {
-			return brevet.Errorf(brevet.NotFound, "there is no grant %s that you may see", id)
+			return unseen(brevet.NotFound, "grant", string(id))
 		}
 		fresh, err := claim(tx, c, key, verb, string(id))
 		if err != nil {

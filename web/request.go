@@ -58,6 +58,7 @@ func (s *Site) brief(v *visit) (broker.Brief, error) {
 
 func (s *Site) showRequest(v *visit, status int, b broker.Brief, notice string, changed []change) {
 	p := requestPage{frame: s.frame(v, b.Now), Brief: b, Powers: powersOf(b.Account, b.Role, b.SessionPolicy), Notice: notice, Changed: changed}
+	p.Brief.Role.About = sentence(b.Role.About)
 	p.Form = v.newForm(v.r.URL.Path, b.Digest(), pack(facts(b)))
 	p.Stands = stands(b, p.Powers)
 	p.Steps = steps(b.Request)
@@ -109,7 +110,7 @@ func enumerate(list []string) string {
 // steps says how far the rule is met.
 func steps(r brevet.Request) (out []stepLine) {
 	for i, s := range r.Rule.Steps {
-		line := stepLine{Name: s.By.String(), Want: max(1, s.Quorum), Now: r.State == brevet.Pending && i == r.Step()}
+		line := stepLine{Name: s.String(), Want: max(1, s.Quorum), Now: r.State == brevet.Pending && i == r.Step()}
 		for _, d := range r.Decisions {
 			if d.Step == i {
 				line.Decided = append(line.Decided, d)
@@ -130,22 +131,22 @@ func usuals(b broker.Brief) (out []usualLine) {
 	if u.Times > 0 {
 		length = fmt.Sprintf("%s; longest %s", spoken(u.Typical), spoken(u.Longest))
 	}
-	out = append(out, usualLine{"How long", spoken(b.Duration), length})
+	out = append(out, usualLine{"Length", spoken(b.Duration), length})
 	hours := u.UsualHours()
 	if hours == "" {
 		hours = fmt.Sprintf("not known: %s before", count(u.Asked, "request"))
 	}
-	out = append(out, usualLine{"When", b.Created.UTC().Format("Mon 15:04 UTC"), hours})
+	out = append(out, usualLine{"Time", b.Created.UTC().Format("Mon 15:04 UTC"), hours})
 	often := "never in 90 days"
 	if u.Times > 0 {
 		often = fmt.Sprintf("%s in 90 days, last %s", count(u.Times, "time"), ago(u.Last, b.Now))
 	}
-	out = append(out, usualLine{"This role here", "", often})
+	out = append(out, usualLine{"This role", "", often})
 	if u.Elsewhere > 0 {
-		out = append(out, usualLine{"Other roles of " + b.CustomerName, "", fmt.Sprintf("%s, longest %s", count(u.Elsewhere, "time"), spoken(u.Lengthiest))})
+		out = append(out, usualLine{"Other roles", "", fmt.Sprintf("%s, longest %s", count(u.Elsewhere, "time"), spoken(u.Lengthiest))})
 	}
 	if u.Live != nil {
-		out = append(out, usualLine{"Holds now", "", strings.Join(u.Live, ", ")})
+		out = append(out, usualLine{"Held now", "", strings.Join(u.Live, ", ")})
 	}
 	return out
 }
@@ -175,8 +176,15 @@ func facts(b broker.Brief) []fact {
 	if !b.NotBefore.IsZero() {
 		start = stamp(b.NotBefore)
 	}
-	return []fact{{"Target", b.Target}, {"Account", string(b.Request.Account) + " " + b.Account.Env}, {"Duration", spoken(b.Duration)}, {"Start", start},
+	facts := []fact{{"Target", b.Target}, {"Account", string(b.Request.Account) + " " + b.Account.Env}, {"Duration", spoken(b.Duration)}, {"Start", start},
 		{"Reason", b.Reason}, {"Ticket", b.Ticket}, {"Narrowed to", b.SessionPolicy}, {"What the role is", role}, {"Approval", b.Rule.String()}}
+	if b.Extends != "" {
+		facts = append(facts, fact{"Extends", string(b.Extends)})
+	}
+	if !b.Bound.Until.IsZero() {
+		facts = append(facts, fact{"Ends at the latest", stamp(b.Bound.Until)})
+	}
+	return facts
 }
 
 // decide carries a form of the approval page out.
@@ -230,8 +238,10 @@ func (p requestPage) Window() string {
 	switch g := p.Grant; {
 	case g != nil && !g.End.IsZero():
 		return clock(g.Start, p.frame.Now) + " to " + clock(g.End, p.frame.Now)
+	case p.Extends != "":
+		return "from the end of the grant on that it extends"
 	case !p.NotBefore.IsZero():
-		return clock(p.NotBefore, p.frame.Now) + " to " + clock(p.NotBefore.Add(p.Duration), p.frame.Now)
+		return clock(p.NotBefore, p.frame.Now) + " to " + clock(p.EndOf(p.NotBefore), p.frame.Now)
 	case p.Activate == brevet.OnUse:
 		return "from its first use on, within a day"
 	}
@@ -244,13 +254,9 @@ func (p requestPage) StateText() string {
 	switch p.State {
 	case brevet.Pending:
 		if !now.Before(p.Lapses) {
-			return "lapsed unanswered"
+			return "Lapsed unanswered"
 		}
-		return "waits for " + p.WaitsFor + "; lapses " + ago(p.Lapses, now)
-	case brevet.Approved:
-		return "approved " + ago(p.Decided, now)
-	case brevet.Refused:
-		return "denied " + ago(p.Decided, now)
+		return "Waits for " + p.WaitsFor + "; lapses " + ago(p.Lapses, now)
 	}
-	return string(p.State) + " " + ago(p.Decided, now)
+	return sentence(string(p.State) + " " + ago(p.Decided, now))
 }

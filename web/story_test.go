@@ -101,12 +101,12 @@ func TestStory(t *testing.T) {
 	if p.URL.String() != r.URL {
 		t.Fatalf("after the sign-in: %s", p.URL)
 	}
-	has(t, p, "engineer asks for acme-prod/Admin", "restore db-7", "444455556666", "Production", "Administrator", "First time", "1 h")
+	has(t, p, "engineer asks for acme-prod/<wbr>Admin", "restore db-7", "444455556666", "Production", "Administrator", "First time", "1 h")
 	p = w.press(w.lead, p, "approve", url.Values{"comment": {"go\r\nahead"}})
 	if p.Status != http.StatusOK {
 		t.Fatalf("status %d:\n%s", p.Status, p.Body)
 	}
-	has(t, p, "approved just now", "Yes", "go ahead", "gives access now")
+	has(t, p, "Approved just now", "Yes", "go ahead", "gives access now")
 	got, err := w.engineer.Request(t.Context(), r.ID, 0)
 	if err != nil || got.State != "approved" || got.Grant == nil || !got.Grant.Live {
 		t.Errorf("%+v, %v", got, err)

@@ -74,6 +74,7 @@ func (c *cli) ask(ctx context.Context, s *session, in api.NewRequest, wait bool)
 // await stays with a pending request until it is decided. It rides out a
 // server that is away for a while: the request lives there.
 func (c *cli) await(ctx context.Context, s *session, r api.Request) (api.Request, error) {
+	c.showPage(r)
 	fmt.Fprintf(c.err, "waiting for %s … ", brevet.Printable(r.WaitsFor))
 	misses := 0
 	for r.State == string(brevet.Pending) {
@@ -142,6 +143,7 @@ func (c *cli) showAsked(s *session, r api.Request, waited bool) {
 	switch {
 	case r.State == string(brevet.Pending):
 		c.tell("Asked. %s waits for %s, until %s at most.", r.ID, r.WaitsFor, at(r.Lapses, now))
+		c.showPage(r)
 	case r.Grant == nil:
 		c.tell("Request %s is %s.", r.ID, r.State)
 	default:
@@ -165,6 +167,13 @@ func (c *cli) showAsked(s *session, r api.Request, waited bool) {
 func (c *cli) showScope(r api.Request) {
 	for _, line := range r.Scope {
 		c.tell("  only %s", line)
+	}
+}
+
+// showPage says where a pending request is decided.
+func (c *cli) showPage(r api.Request) {
+	if r.URL != "" && r.State == string(brevet.Pending) {
+		c.say("Approval page: %s", r.URL)
 	}
 }
 
