@@ -48,6 +48,8 @@ type AWS struct {
 	deploying sync.Mutex                      // whoever deploys the catalog
 	ruling    atomic.Pointer[catalog.Catalog] // the catalog that was deployed last
 
+	buckets buckets
+
 	mu      sync.Mutex // for estates
 	estates map[brevet.AccountID]*estate
 }
@@ -172,6 +174,10 @@ func (a *AWS) call(w http.ResponseWriter, r *http.Request) {
 		}
 		writeJSON(w, http.StatusOK, answer)
 	case c.on == wireS3:
+		if o, ok := answer.(interface{ write(http.ResponseWriter) }); ok {
+			o.write(w)
+			return
+		}
 		writeXML(w, http.StatusOK, answer)
 	default:
 		writeXML(w, http.StatusOK, newReply(c, answer))

@@ -154,10 +154,13 @@ func TestCalls(t *testing.T) {
 	}{
 		{readOnly, "GET", "/?x-id=ListBuckets", 200, "<Name>acme-staging-logs</Name>"},
 		{sre, "GET", "/", 403, "<Error><Code>AccessDenied</Code>"},
-		{admin, "GET", "/acme-staging-logs?list-type=2", 501, "<Code>NotImplemented</Code>"},
+		{admin, "GET", "/acme-staging-logs?list-type=2&prefix=20&max-keys=2", 200, "<IsTruncated>true</IsTruncated>"},
+		{admin, "GET", "/acme-staging-logs/nothing", 404, "<Code>NoSuchKey</Code>"},
+		{admin, "GET", "/acme-prod-logs?list-type=2", 403, "because no resource-based policy allows"},
+		{admin, "DELETE", "/bucket/key", 501, "does not simulate s3:DeleteObject"},
 		{admin, "PUT", "/bucket", 501, "<Code>NotImplemented</Code>"},
-		{admin, "GET", "/bucket/key", 501, "does not simulate s3:GetObject"},
-		{readOnly, "GET", "/bucket?list-type=2", 501, "does not simulate s3:ListObjectsV2"},
+		{admin, "GET", "/bucket/key", 404, "<Code>NoSuchBucket</Code>"},
+		{readOnly, "GET", "/bucket?list-type=2", 404, "<Code>NoSuchBucket</Code>"},
 		{readOnly, "GET", "/bucket/key", 403, "is not authorized to perform: s3:GetObject on resource: arn:aws:s3:::bucket/key"},
 	} {
 		if status, body := c.signed(tt.by, "s3", tt.method, tt.path, "", ""); status != tt.status || !strings.Contains(body, tt.want) {

@@ -52,6 +52,8 @@ var (
 	validationError     = faultKind{"ValidationError", 400, "ValidationException", "InvalidArgument", 0}
 	notSimulated        = faultKind{"InvalidAction", 400, "UnknownOperationException", "NotImplemented", 501}
 	noSuchEntity        = faultKind{"NoSuchEntity", 404, "ResourceNotFoundException", "NoSuchKey", 0}
+	noSuchKey           = faultKind{"NoSuchEntity", 404, "ResourceNotFoundException", "NoSuchKey", 404}
+	noSuchBucket        = faultKind{"NoSuchEntity", 404, "ResourceNotFoundException", "NoSuchBucket", 404}
 	malformedPolicy     = faultKind{"MalformedPolicyDocument", 400, "ValidationException", "InvalidArgument", 0}
 	packedTooLarge      = faultKind{"PackedPolicyTooLarge", 400, "ValidationException", "InvalidArgument", 0}
 	invalidIdentity     = faultKind{"InvalidIdentityToken", 400, "ValidationException", "InvalidArgument", 0}

@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"encoding/xml"
 	"strings"
 )
 
@@ -22,7 +21,10 @@ func operations() map[string]operation {
 		"sts GetSessionToken":    {sts, "", nil, refuseSessionToken},
 		"sts GetFederationToken": {sts, "", nil, refuseSessionToken},
 
-		"s3 ListBuckets": {"", "s3:ListAllMyBuckets", nil, listBuckets},
+		"s3 ListBuckets":   {"", "s3:ListAllMyBuckets", nil, listBuckets},
+		"s3 ListObjectsV2": {"", "s3:ListBucket", namedBucket, listObjects},
+		"s3 GetObject":     {"", "s3:GetObject", namedObject, getObject},
+		"s3 PutObject":     {"", "s3:PutObject", namedObject, putObject},
 	}
 	add := func(service, version string, calls map[string]operation) {
 		for action, op := range calls {
@@ -149,7 +151,7 @@ func (a *AWS) unknown(c *call) *fault {
 	}
 	name := c.service + ":" + clip(c.action)
 	if c.on == wireS3 { // here the resource is known, too
-		permission := c.service + ":" + strings.Replace(c.action, "ListObjectsV2", "ListBucket", 1)
+		permission := c.service + ":" + c.action
 		if f := a.allowed(c, permission, "arn:"+c.account.Partition()+":s3:::"+strings.Trim(c.req.URL.Path, "/")); f != nil {
 			return f
 		}
@@ -182,6 +184,9 @@ func namedSubscription(c *call) string { return c.param("SubscriptionArn") }
 // about: the policy that it attaches, and the boundary of the role, which for
 // CreateRole and PutRolePermissionsBoundary is the one it asks for.
 func (a *AWS) about(c *call) map[string][]string {
+	if c.service == "s3" {
+		return c.aboutList()
+	}
 	if c.service != "iam" {
 		return nil
 	}
@@ -197,31 +202,6 @@ func (a *AWS) about(c *call) map[string][]string {
 		}
 	}
 	return m
-}
-
-// bucket is one line of ListBuckets.
-type bucket struct {
-	Name, CreationDate string
-}
-
-type bucketList struct {
-	XMLName xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ ListAllMyBucketsResult"`
-	Owner   struct{ ID, DisplayName string }
-	Buckets struct {
-		Bucket []bucket
-	}
-}
-
-// listBuckets shows two buckets per account, so that there is something to
-// see.
-func listBuckets(a *AWS, c *call) (any, *fault) {
-	var out bucketList
-	out.Owner.ID, out.Owner.DisplayName = strings.ToLower(roleID(c.account.ID, "owner")), c.account.Name
-	for _, what := range []string{"logs", "uploads"} {
-		name := strings.ToLower(c.account.Name) + "-" + what
-		out.Buckets.Bucket = append(out.Buckets.Bucket, bucket{name, a.born.Format("2006-01-02T15:04:05.000Z")})
-	}
-	return out, nil
 }
 
 // lastPolicyName is the part of a managed policy's name after its path.

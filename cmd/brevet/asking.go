@@ -204,3 +204,11 @@ func atLeast(name string) cobra.PositionalArgs {
 		return nil
 	}
 }
+
+// begins says when a request shall start: "at once", "from 1 Dec 08:00 on".
+func begins(r api.Request, now time.Time) string {
+	if r.NotBefore.IsZero() {
+		return "at once"
+	}
+	return "from " + at(r.NotBefore, now) + " on"
+}

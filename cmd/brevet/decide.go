@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -17,8 +18,12 @@ func (c *cli) deny() *cobra.Command { return c.decision("deny", "Say no to a req
 // decision binds exactly what was read and is shown (law 4).
 func (c *cli) decision(verb, short string, yes bool) *cobra.Command {
 	var comment string
+	var all bool
 	cmd := c.command(verb+" REQUEST", short, exactly("REQUEST"),
 		func(ctx context.Context, s *session, args []string) error {
+			if all || strings.HasPrefix(args[0], "bt_") {
+				return c.decideTogether(ctx, s, args[0], api.Decide{Approve: yes, Comment: comment})
+			}
 			id, err := brevet.ParseID[brevet.RequestID](args[0])
 			if err != nil {
 				return err
@@ -36,6 +41,7 @@ func (c *cli) decision(verb, short string, yes bool) *cobra.Command {
 			return c.print(r, func() { c.showDecided(s, r) })
 		})
 	cmd.Flags().StringVar(&comment, "comment", "", "a line for the requester and the log")
+	cmd.Flags().BoolVar(&all, "all", false, "all that was asked together with it")
 	return c.flagJSON(cmd)
 }
 

@@ -78,7 +78,7 @@ type group struct {
 func (c *cli) groups() []group {
 	return []group{
 		{"Sign in", []*cobra.Command{c.login(), c.logout(), c.whoami()}},
-		{"Ask", []*cobra.Command{c.ls(), c.request(), c.requests(), c.withdraw(), c.why(), c.status()}},
+		{"Ask", []*cobra.Command{c.ls(), c.request(), c.requests(), c.show(), c.withdraw(), c.why(), c.status()}},
 		{"Decide", []*cobra.Command{c.approve(), c.deny()}},
 		{"Use", []*cobra.Command{c.exec(), c.env(), c.credentialProcess(), c.console(), c.profiles()}},
 		{"End", []*cobra.Command{c.grants(), c.drop(), c.revoke()}},
