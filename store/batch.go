@@ -28,6 +28,7 @@ type batch struct {
 	places  map[placeKey]place
 	entries []pending
 	last    time.Time // of the newest entry
+	execs   int       // statements that changed rows
 	wrote   bool      // something beside entries
 	dead    error     // the database failed: the whole batch is lost
 }
@@ -243,6 +244,9 @@ func (b *batch) commit() error {
 		return brevet.Errorf(brevet.Unavailable, "it is not known whether the change was kept: %s", fault).WithCause(err)
 	}
 	b.cancel()
+	if b.db.dialect == onSQLite {
+		b.db.fold.wrote(b)
+	}
 	if len(b.entries) > 0 {
 		b.db.memory.commit(b, head)
 		if b.db.heads != nil {

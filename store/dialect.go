@@ -41,11 +41,6 @@ func (db *DB) connect(ctx context.Context) error {
 	return brevet.Errorf(brevet.Invalid, "the database must be given as sqlite:PATH or postgres://HOST/NAME")
 }
 
-// walPages is the size at which the write-ahead log is folded into the
-// database and begun again. It stays small because to overwrite a file is
-// faster than to let it grow.
-const walPages = "2000"
-
 func (db *DB) connectSQLite(ctx context.Context, path string) (err error) {
 	db.dialect = onSQLite
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
@@ -58,9 +53,9 @@ func (db *DB) connectSQLite(ctx context.Context, path string) (err error) {
 	}
 	base := "file:" + (&url.URL{Path: path}).EscapedPath() +
 		"?_pragma=busy_timeout(2000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=secure_delete(1)"
-	if db.writes, err = sql.Open("sqlite", base+"&_txlock=immediate&_pragma=wal_autocheckpoint("+walPages+")"); err == nil {
+	if db.writes, err = sql.Open("sqlite", base+"&_txlock=immediate&_pragma=wal_autocheckpoint("+walMost+")"); err == nil {
 		db.writes.SetMaxOpenConns(1)
-		db.reads, err = sql.Open("sqlite", base+"&_pragma=query_only(1)")
+		db.reads, err = sql.Open("sqlite", base+"&_pragma=query_only(1)&_pragma=wal_autocheckpoint(0)")
 	}
 	if err != nil {
 		db.unlock()

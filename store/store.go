@@ -71,6 +71,7 @@ type DB struct {
 	heads   *headKeeper                  // nil without Config.HeadFile
 	jobs    jobs
 	route   atomic.Pointer[Route] // who is told of what
+	fold    folder                // SQLite
 	recheck bool                  // SQLite: read the head before the next batch; the writer's
 	swept   time.Time             // when logins and claims were last swept; the writer's
 }
@@ -119,6 +120,10 @@ func (db *DB) start(ctx context.Context) error {
 		db.heads = keepHeads(db.cfg.HeadFile, db.cfg.Log)
 	}
 	db.writer.Go(db.write)
+	if db.dialect == onSQLite {
+		db.fold.wake = make(chan struct{}, 1)
+		db.writer.Go(db.foldBeside)
+	}
 	return db.openLog(ctx)
 }
 

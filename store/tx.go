@@ -148,7 +148,10 @@ func (tx *Tx) exec(query string, args ...any) (int64, error) {
 	if err != nil {
 		return 0, tx.failed(err)
 	}
-	tx.wrote = tx.wrote || n > 0
+	if n > 0 {
+		tx.wrote = true
+		tx.batch.execs++
+	}
 	return n, nil
 }
 

@@ -153,6 +153,7 @@ func (db *DB) run(jobs []*job) {
 		}
 	}
 	db.writeQs.prepare(db.writes)
+	db.foldRest()
 }
 
 // attempt runs the batch once, in one transaction.
