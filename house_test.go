@@ -62,7 +62,7 @@ var owners = map[string][]string{
 	"github.com/spf13/cobra":           {"cmd/brevet", "cmd/brevetd"},
 	"github.com/wneessen/go-mail":      {"notify"},
 	"github.com/zalando/go-keyring":    {"cmd/brevet"},
-	"go.yaml.in/yaml":                  {"catalog", "service", "stack"},
+	"go.yaml.in/yaml":                  {"catalog", "oncall", "service", "stack"},
 	"golang.org/x/oauth2":              {"idp/oidc"},
 	"modernc.org/sqlite":               {"store", "bench"},
 }

@@ -86,6 +86,7 @@ func (b *Broker) Targets(ctx context.Context, c brevet.Caller) ([]TargetView, er
 // that it asked.
 func (b *Broker) judge(ctx context.Context, c brevet.Caller, account brevet.Account, role brevet.RoleName, d time.Duration, reason string) (brevet.Caller, policy.Answer, *ruling) {
 	rules := b.ruling.Load()
+	c = b.attend(ctx, c)
 	if b.DB.CustomerOver(account.Customer) { // judged again where it is recorded
 		return c, policy.Answer{Unmet: []brevet.Unmet{b.notOffboarded(account.Customer)}}, rules
 	}
@@ -129,7 +130,7 @@ func (b *Broker) ask(c brevet.Caller, account brevet.Account, role brevet.Role, 
 	}
 	return brevet.Ask{Person: c.Person.ID, Customer: account.Customer, Account: account.ID, Role: role.Name, RoleDigest: role.Digest(),
 		Entitlement: a.Entitlement.Name, Rule: a.Approval, Activate: activate, MFA: a.MFA, Duration: in.Duration,
-		NotBefore: in.NotBefore, Reason: in.Reason, Ticket: in.Ticket, CatalogVersion: rules.version}
+		NotBefore: in.NotBefore, Reason: in.Reason, Ticket: in.Ticket, CatalogVersion: rules.version, Bound: bound(a)}
 }
 
 // place writes a request and, where policy approves it, its grant; the

@@ -55,9 +55,12 @@ type Config struct {
 	// Check asks a configured check by its name whether the ticket or the reason
 	// of a request counts, and why not; nil: there are none.
 	Check    func(ctx context.Context, name string, q Question) (ok bool, why string, err error)
-	Contract int           // newest version of the stack that there is; 0: not checked
-	Endpoint string        // AWS endpoint that clients are told; "" = AWS's own
-	LogKey   string        // verifier key of the log, pinned by clients
+	Contract int    // newest version of the stack that there is; 0: not checked
+	Endpoint string // AWS endpoint that clients are told; "" = AWS's own
+	LogKey   string // verifier key of the log, pinned by clients
+	// Shifts asks a rota's source for the shifts around now; nil: nobody is ever
+	// on duty.
+	Shifts   func(ctx context.Context, r brevet.Rota, now time.Time) ([]brevet.Shift, error)
 	URL      string        // where people reach the server, for links in messages
 	Channels []Channel     // by which people are told
 	Idle     time.Duration // longest pause between two uses of a sign-in; default 8 h
@@ -91,6 +94,8 @@ type Broker struct {
 	lanes   []*lane
 	known   known
 	refresh singleflight.Group
+	duty    duty
+	bounded bounded
 }
 
 // ruling is the version of the catalog that is in force.
@@ -198,7 +203,7 @@ func (b *Broker) look(ctx context.Context, fn func(*store.Tx) error) error {
 // query asks policy about the caller.
 func query(c brevet.Caller, account brevet.Account, role brevet.RoleName, now time.Time) policy.Query {
 	return policy.Query{Person: c.Person.ID, Handle: c.Person.Handle, Groups: c.SignIn.Groups,
-		Account: account, Role: role, MFA: c.SignIn.Proof.MFA, Addr: c.Addr, Now: now}
+		Account: account, Role: role, MFA: c.SignIn.Proof.MFA, Addr: c.Addr, Duty: c.Duty, Now: now}
 }
 
 // record writes events in order and returns the index of the last one.

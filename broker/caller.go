@@ -100,6 +100,7 @@ func (b *Broker) touch(ctx context.Context, s *brevet.SignIn, now time.Time) err
 // the provider again where it can be asked. Where it cannot, the caller is
 // returned as it was: policy then counts the groups as stale.
 func (b *Broker) current(ctx context.Context, c brevet.Caller, within time.Duration) brevet.Caller {
+	c = b.attend(ctx, c)
 	if b.now().Sub(c.SignIn.Groups.At) <= within || len(c.SignIn.Refresh) == 0 {
 		return c
 	}

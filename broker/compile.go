@@ -31,7 +31,7 @@ func Compile(c *catalog.Catalog) (*policy.Set, error) {
 		roles[a.ID] = c.RolesIn(a.ID)
 	}
 	set, err := policy.Compile(policy.Rules{Customers: c.Customers, Accounts: c.Accounts, Roles: roles, Entitlements: c.Entitlements,
-		Holdings: c.Holdings, Guardrails: c.Guardrails, Automatic: c.Automatic})
+		Holdings: c.Holdings, Rotas: c.Rotas, Engagements: c.Engagements, Guardrails: c.Guardrails, Automatic: c.Automatic})
 	if err != nil {
 		return nil, blame(c, err)
 	}

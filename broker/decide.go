@@ -107,10 +107,13 @@ func (b *Broker) decideIn(tx *store.Tx, c, requester brevet.Caller, rules *rulin
 		return v, nil, err
 	}
 	d := brevet.Decision{Standing: known, Person: c.Person.ID, Handle: c.Person.Handle, Groups: c.SignIn.Groups.Fresh(now, b.groupsWithin(r)),
-		Approve: in.Approve, Comment: in.Comment, Digest: in.Digest, Addr: c.Addr}
+		Duty: c.Duty.Of(c.Person.Handle, r.Deciders(now).Rotas, now), Approve: in.Approve, Comment: in.Comment, Digest: in.Digest, Addr: c.Addr}
 	decided, events, err := r.Decide(d, now)
 	if err != nil {
 		return b.decidedBefore(tx, c, r, in, err)
+	}
+	if err := rules.engaged(c, r, now); err != nil {
+		return v, nil, err
 	}
 	if in.Approve {
 		answer, why, err := rules.stands(decided, requester, now)
@@ -210,6 +213,10 @@ func (rules *ruling) stands(r brevet.Request, requester brevet.Caller, now time.
 	q := query(requester, account, r.Role, now)
 	q.Duration, q.Reason = r.Duration, r.Reason
 	a = rules.Policy.Decide(q)
+	enough := r.State != brevet.Approved || r.Meets(a.Approval)
+	if say := askedInVain(requester.Duty, r.Bound.Duty, now); say != "" && !(a.Allowed && enough) {
+		return a, "", brevet.Errorf(brevet.Unavailable, "%s", say).WithHint("try again")
+	}
 	if !a.Allowed {
 		q.Groups.At = now // would they be entitled, if their groups were known to be what they were?
 		if rules.Policy.Decide(q).Allowed {
@@ -218,7 +225,7 @@ func (rules *ruling) stands(r brevet.Request, requester brevet.Caller, now time.
 		}
 		return a, "its requester is not entitled to it any more", nil
 	}
-	if r.State == brevet.Approved && !r.Meets(a.Approval) {
+	if !enough {
 		return a, "it needs another approval now: " + a.Approval.String(), nil
 	}
 	return a, "", nil

@@ -59,6 +59,17 @@ type order struct {
 	request brevet.Request
 	session brevet.Session
 	ttl     time.Duration
+	bound   time.Time // the shift or engagement that lets the caller in ends here; zero: none
+}
+
+// window is the order's grant, cut where what lets the caller in ends earlier
+// by now.
+func (o *order) window() brevet.Grant {
+	g := o.grant
+	if !o.bound.IsZero() && o.bound.Before(g.End) {
+		g.End = o.bound
+	}
+	return g
 }
 
 // Credential issues a credential under the caller's live grant that ends
@@ -153,7 +164,7 @@ func (b *Broker) keep(ctx context.Context, o *order, have brevet.SessionID) (kep
 			return err
 		}
 		left := s.Expires.Sub(now)
-		ok = left >= o.min && (left > renewBefore || !s.Expires.Before(o.grant.End))
+		ok = left >= o.min && (left > renewBefore || !s.Expires.Before(o.window().End))
 		o.session = s
 		return nil
 	})
@@ -207,7 +218,7 @@ func (b *Broker) prove(tx *store.Tx, o *order, now time.Time) (err error) {
 			WithHint("brevet request %s asks for it as it is now", o.target).
 			WithUnmet(brevet.Unmet{Condition: "a grant that the catalog in force would give", Have: why, Remedy: "brevet request " + o.target})
 	}
-	o.answer.MFA = o.answer.MFA.Tighter(a.MFA).Tighter(o.request.MFA)
+	o.answer.MFA, o.bound = o.answer.MFA.Tighter(a.MFA).Tighter(o.request.MFA), a.Bound.Until
 	return nil
 }
 
@@ -224,7 +235,7 @@ func (b *Broker) issue(ctx context.Context, o *order) (brevet.Credential, error)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cloudPatience)
 	defer cancel()
 	cred, err := cloud.Issue(ctx, brevet.Issue{Session: o.session.ID, Grant: o.grant.ID, Person: o.caller.Person.ID, Handle: o.caller.Person.Handle,
-		Account: o.account, Role: o.role.Name, MFA: o.session.MFA, TTL: o.ttl, End: o.grant.End, SessionPolicy: o.request.SessionPolicy})
+		Account: o.account, Role: o.role.Name, MFA: o.session.MFA, TTL: o.ttl, End: o.window().End, SessionPolicy: o.request.SessionPolicy})
 	if err != nil {
 		return brevet.Credential{}, b.failed(context.WithoutCancel(ctx), o, err)
 	}
@@ -273,7 +284,7 @@ func (b *Broker) intend(ctx context.Context, o *order) error {
 		if o.ttl, err = b.lease(o, now); err != nil {
 			return err
 		}
-		s, events, err := o.grant.Intend(brevet.NewID[brevet.SessionID](now), actor(o.caller), rung, o.ttl, now)
+		s, events, err := o.window().Intend(brevet.NewID[brevet.SessionID](now), actor(o.caller), rung, o.ttl, now)
 		if err != nil {
 			return err
 		}
@@ -323,7 +334,7 @@ func (b *Broker) opensOnUse(o *order) bool {
 
 // lease decides how long the credential lives.
 func (b *Broker) lease(o *order, now time.Time) (time.Duration, error) {
-	left := o.grant.Left(now)
+	left := o.window().Left(now)
 	if o.min > left {
 		return 0, brevet.Errorf(brevet.Expired, "your grant for %s ends in %s, less than the %s you need", o.target,
 			brevet.FormatDuration(left.Truncate(time.Second)), brevet.FormatDuration(o.min)).WithHint("brevet request %s asks for more time", o.target)
@@ -412,7 +423,7 @@ func (b *Broker) failed(ctx context.Context, o *order, cause error) error {
 func (b *Broker) outcome(ctx context.Context, o *order, cred brevet.Credential) error {
 	var no error
 	err := b.DB.Update(ctx, func(tx *store.Tx) error {
-		g := o.grant
+		g := o.window()
 		if tx.GrantOver(g.ID) || tx.PersonOver(g.Person) || tx.CustomerOver(o.account.Customer) { // by the log, whatever the row says
 			g.State = brevet.Revoked
 		}

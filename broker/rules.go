@@ -87,7 +87,11 @@ func changesOf(old, next *ruling) []string {
 func (b *Broker) adopt(next *ruling) {
 	for {
 		now := b.ruling.Load()
-		if now.Policy != nil && now.version >= next.version || b.ruling.CompareAndSwap(now, next) {
+		if now.Policy != nil && now.version >= next.version {
+			return
+		}
+		if b.ruling.CompareAndSwap(now, next) {
+			b.forgetRotas()
 			return
 		}
 	}

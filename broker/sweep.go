@@ -19,7 +19,7 @@ const sweepBatch = 100
 // replica put in force is taken up. It acts on state, so a sweep that never ran
 // loses nothing: whether a grant gives access follows from its time.
 func (b *Broker) Sweep(ctx context.Context) error {
-	return errors.Join(b.follow(ctx), b.sweepGrants(ctx), b.sweepRequests(ctx), b.sweepWaiting(ctx), b.sweepSessions(ctx), b.sweepOver(ctx), b.sweepLeft(ctx))
+	return errors.Join(b.follow(ctx), b.sweepGrants(ctx), b.sweepRequests(ctx), b.sweepWaiting(ctx), b.sweepSessions(ctx), b.sweepOver(ctx), b.sweepLeft(ctx), b.sweepBounds(ctx))
 }
 
 func (b *Broker) sweepGrants(ctx context.Context) error {

@@ -103,7 +103,7 @@ func waitsFor(r brevet.Request, now time.Time) string {
 
 // covered reports whether the step that r waits for names the caller.
 func (b *Broker) covered(c brevet.Caller, r brevet.Request, now time.Time) bool {
-	return c.MayDecide(r, now, b.groupsWithin(r))
+	return c.MayDecide(r, now, b.groupsWithin(r)) && b.ruling.Load().engaged(c, r, now) == nil
 }
 
 func decided(c brevet.Caller, r brevet.Request) bool {

@@ -18,15 +18,18 @@ type Catalog struct {
 	Roles        []brevet.Role        // likewise
 	Entitlements []brevet.Entitlement // likewise; accounts resolved
 	Holdings     []brevet.Holding
-	Guardrails   string // Cedar, not compiled yet
-	Automatic    string // likewise
-	Text         []byte // as it was parsed
-	Digest       string // lower-case hex SHA-256 of Text
+	Rotas        []brevet.Rota       // in the order of the text
+	Engagements  []brevet.Engagement // likewise; accounts resolved
+	Guardrails   string              // Cedar, not compiled yet
+	Automatic    string              // likewise
+	Text         []byte              // as it was parsed
+	Digest       string              // lower-case hex SHA-256 of Text
 
 	accounts  map[string]int // by name and by number
 	customers map[string]int // by name and by id
 	rolesIn   map[brevet.AccountID][]brevet.Role
 	entries   map[brevet.CustomerID]entry
+	rotasOf   map[brevet.Handle][]brevet.Rota
 	places    places
 }
 
@@ -105,6 +108,7 @@ func (c *Catalog) index() {
 	for i, k := range c.Customers {
 		c.customers[k.Name], c.customers[string(k.ID)] = i, i
 	}
+	c.rotasOf = indexRotas(c.Rotas)
 }
 
 // Holders returns who holds the right at the customer.

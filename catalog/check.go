@@ -22,9 +22,11 @@ func (p *parser) crossCheck() {
 			p.errorf(r.at, "the role may do nothing: give it policies or inline")
 		}
 	}
+	p.knownRotas()
 	for _, k := range p.customers {
 		p.checkEntry(k)
 		p.checkConsent(k)
+		p.checkEngagements(k)
 		for _, a := range k.accounts {
 			for _, n := range a.roles {
 				p.knownRole(n)
@@ -81,6 +83,14 @@ func (p *parser) unique() {
 	for _, e := range p.entitlements {
 		once("entitlement", e.Name, e.at)
 	}
+	for _, r := range p.rotas {
+		once("rota", r.Name, r.at)
+	}
+	for _, k := range p.customers {
+		for _, e := range k.engagements {
+			once("engagement", e.Name, e.at)
+		}
+	}
 }
 
 func (p *parser) knownRole(n named) *role {
@@ -113,6 +123,7 @@ func (p *parser) checkEntitlement(e *entitlement) int {
 		}
 	}
 	p.checkRoles(e, reached)
+	p.ownRotas(k, e.Who, e.who)
 	p.checkApproval(e, k)
 	p.checkTexts(e)
 	return len(reached) * len(e.Roles)
@@ -191,8 +202,9 @@ func (p *parser) checkApproval(e *entitlement, k *customer) {
 		}
 		step.By = by
 		all := step.Everybody()
+		p.ownRotas(k, all, e.by[i])
 		need += step.Quorum
-		open = open || len(all.Groups) > 0
+		open = open || len(all.Groups)+len(all.Rotas) > 0
 		for _, h := range all.People {
 			everybody[h] = true
 		}
@@ -206,9 +218,9 @@ func (p *parser) checkApproval(e *entitlement, k *customer) {
 }
 
 // lacks explains why a step can never be met, or returns "". Who is in a
-// group is not known here, so a group counts as large enough.
+// group or on duty is not known here, so these count as large enough.
 func lacks(who, by brevet.Subjects, quorum int) string {
-	if len(by.Groups) > 0 {
+	if len(by.Groups)+len(by.Rotas) > 0 {
 		return ""
 	}
 	if len(by.People) < quorum {

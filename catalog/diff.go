@@ -31,6 +31,8 @@ func Diff(old, new *Catalog) []string {
 	pair(old.Customers, new.Customers, func(c brevet.Customer) string { return c.Name }, d.customer)
 	pair(old.Accounts, new.Accounts, func(a brevet.Account) string { return string(a.ID) }, d.account)
 	pair(old.Holdings, new.Holdings, d.holdingKey, d.holding)
+	pair(old.Rotas, new.Rotas, func(r brevet.Rota) string { return r.Name }, d.rota)
+	pair(old.Engagements, new.Engagements, func(e brevet.Engagement) string { return e.Name }, d.engagement)
 	pair(old.Entitlements, new.Entitlements, func(e brevet.Entitlement) string { return e.Name }, d.entitlement)
 	return d.lines
 }
@@ -247,6 +249,9 @@ func names(s brevet.Subjects) []string {
 	}
 	for _, g := range s.Groups {
 		out = append(out, "group:"+g)
+	}
+	for _, r := range s.Rotas {
+		out = append(out, "rota:"+r)
 	}
 	return out
 }

@@ -115,7 +115,7 @@ func lookup(v value, key string) (*yaml.Node, bool) {
 	return nil, false
 }
 
-// subjects reads a list of handles and group:NAME.
+// subjects reads a list of handles, group:NAME and rota:NAME.
 func (p *parser) subjects(v value) subjects {
 	var out subjects
 	if len(v.Content) > maxSubjects {
@@ -140,10 +140,17 @@ func (p *parser) subjects(v value) subjects {
 			out.Groups = append(out.Groups, name)
 			return
 		}
+		if name, ok := strings.CutPrefix(s, "rota:"); ok {
+			if name = p.rotaNamed(v, name); slices.Contains(out.Rotas, name) {
+				p.errorf(v, "%s stands there twice", quote(s))
+			}
+			out.Rotas = append(out.Rotas, name)
+			return
+		}
 		h, err := brevet.ParseHandle(s)
 		switch {
 		case err != nil:
-			p.errorf(v, "%s; a group is written group:NAME", err)
+			p.errorf(v, "%s; a group is written group:NAME, whoever is on duty rota:NAME", err)
 		case slices.Contains(out.People, h):
 			p.errorf(v, "%s stands there twice", s)
 		}
@@ -160,5 +167,8 @@ func (p *parser) readRights(k *customer, v value) {
 			return
 		}
 		k.rights[right] = p.subjects(v)
+		if len(k.rights[right].Rotas) > 0 {
+			p.errorf(v, "rights are held by people and groups; who is on duty changes")
+		}
 	})
 }

@@ -54,6 +54,8 @@ type parser struct {
 	entitlements []*entitlement
 	guardrails   cedarText
 	automatic    cedarText
+	rotas        []*rota
+	duties       []named // rotas that subjects name
 }
 
 type customer struct {
@@ -66,6 +68,8 @@ type customer struct {
 	accounts []*account
 	rights   map[brevet.Right]subjects
 	envs     []named // of its own approval
+
+	engagements []*engagement
 }
 
 type account struct {
@@ -101,6 +105,7 @@ func (p *parser) root(v value) {
 		"roles":        p.readRoles,
 		"customers":    func(v value) { p.list(v, p.readCustomer) },
 		"entitlements": func(v value) { p.list(v, p.readEntitlement) },
+		"rotas":        func(v value) { p.readRotas(nil, v) },
 		"guardrails":   func(v value) { p.guardrails = cedarText{p.text(v), v} },
 		"automatic":    func(v value) { p.automatic = cedarText{p.text(v), v} },
 	}, "issuer", "roles", "customers", "entitlements")
@@ -131,6 +136,7 @@ func (p *parser) catalog(text []byte) *Catalog {
 	for _, e := range p.entitlements {
 		c.Entitlements = append(c.Entitlements, e.Entitlement)
 	}
+	c.Rotas, c.Engagements = p.catalogRotas(), p.catalogEngagements()
 	return c
 }
 

@@ -152,9 +152,11 @@ func (p *parser) readCustomer(v value) {
 		"external_id": func(v value) {
 			k.external = named{p.matching(v, externalID().MatchString, "26 characters of a-z 2-7; leave it out and brevetd dev or brevet customer add makes one"), v}
 		},
-		"accounts": func(v value) { p.list(v, func(v value) { k.accounts = append(k.accounts, p.readAccount(v)) }) },
-		"rights":   func(v value) { p.readRights(k, v) },
-		"approval": func(v value) { p.readConsent(k, v) },
+		"accounts":    func(v value) { p.list(v, func(v value) { k.accounts = append(k.accounts, p.readAccount(v)) }) },
+		"rights":      func(v value) { p.readRights(k, v) },
+		"approval":    func(v value) { p.readConsent(k, v) },
+		"rotas":       func(v value) { p.readRotas(k, v) },
+		"engagements": func(v value) { p.list(v, func(v value) { p.readEngagement(k, v) }) },
 	}, need...)
 	k.LogGroup = cmp.Or(k.LogGroup, k.prefix+"access")
 	if k.ID == "" {

@@ -52,6 +52,10 @@ func Compile(r Rules) (*Set, error) {
 		entitlements: make(map[string]*entitlement, len(r.Entitlements)),
 		rights:       map[brevet.CustomerID]*rights{},
 		groupsWithin: cmp.Or(r.GroupsWithin, PrivilegedWithin),
+		rotas:        make(map[string]map[string]brevet.Handle, len(r.Rotas)),
+	}
+	for _, rota := range r.Rotas {
+		s.rotas[rota.Name] = rota.People
 	}
 	for i := range r.Accounts {
 		s.accounts[r.Accounts[i].ID] = &r.Accounts[i]
@@ -60,8 +64,12 @@ func Compile(r Rules) (*Set, error) {
 	for _, k := range r.Customers {
 		if k.Approval != nil {
 			s.consents[k.ID] = k.Approval
-			s.rightsAt(k.ID).know(k.Approval.Everybody())
+			s.rightsAt(k.ID).know(s.people(k.Approval.Everybody()))
 		}
+	}
+	s.engaged = newEngagements(r.Engagements)
+	for _, e := range r.Engagements {
+		s.rightsAt(e.Customer).know(e.People)
 	}
 	var problems Problems
 	for _, e := range r.Entitlements {
@@ -112,9 +120,9 @@ func (s *Set) add(e brevet.Entitlement) error {
 	}
 	shared.GroupsWithin = tightest
 	known := s.rightsAt(e.Customer)
-	known.know(e.Who)
+	known.know(s.people(e.Who))
 	for _, step := range approval.Steps {
-		known.know(step.Everybody())
+		known.know(s.people(step.Everybody()))
 	}
 	return nil
 }

@@ -54,6 +54,9 @@ func (r *rule) miss(q *Query) brevet.Unmet {
 	if r.names(q) {
 		return r.stale(q, "entitlement "+r.Name)
 	}
+	if len(r.Who.Rotas) > 0 {
+		return r.offDuty(q)
+	}
 	remedy := "ask whoever keeps these groups, then brevet login"
 	if len(r.Who.Groups) == 0 {
 		remedy = "ask whoever keeps the catalog to add you"
@@ -122,6 +125,9 @@ func (s *Set) facts(q *Query, a *Answer) []string {
 		return facts
 	}
 	facts = slices.Insert(facts, 1, r.sentence())
+	if bound := a.bound(); bound != "" {
+		facts = append(facts, bound)
+	}
 	facts = append(facts, mfaFact(r.mfa, q))
 	return append(facts, s.cedarFacts(c, a)...)
 }

@@ -23,6 +23,8 @@ type Rules struct {
 	Roles        map[brevet.AccountID][]brevet.Role
 	Entitlements []brevet.Entitlement // a GroupsWithin of 0 means the default, an empty Step.By the holders of decide
 	Holdings     []brevet.Holding
+	Rotas        []brevet.Rota // that entitlements may name
+	Engagements  []brevet.Engagement
 	GroupsWithin time.Duration // for rights; 0: PrivilegedWithin
 	Guardrails   string        // Cedar, forbid only
 	Automatic    string        // Cedar, permit only
@@ -37,8 +39,9 @@ type Query struct {
 	Role     brevet.RoleName // as in a target
 	Duration time.Duration   // 0: not asked, the longest that the entitlement permits
 	Reason   string
-	MFA      time.Time // when the last accepted multi-factor proof was given; zero: never
-	Addr     string    // the client's network address, without port
+	MFA      time.Time      // when the last accepted multi-factor proof was given; zero: never
+	Addr     string         // the client's network address, without port
+	Duty     *brevet.Roster // who is on duty; nil: nobody
 	Now      time.Time
 }
 
@@ -51,6 +54,7 @@ type Answer struct {
 	Policy      string             // what approves when Approval is Automatic: the entitlement's name or the Cedar policy's id
 	MFA         brevet.Rung        // the tighter of the role's and the entitlement's
 	Longest     time.Duration      // the shorter of the role's and the entitlement's
+	Bound       brevet.Bound       // the shift or engagement that ends it earlier
 	Unmet       []brevet.Unmet     // empty if Allowed
 	Facts       []string           // what was looked at, one sentence each; Decide fills it only on a refusal
 }
@@ -72,6 +76,8 @@ type Set struct {
 	roles        map[brevet.AccountID][]brevet.Role
 	entitlements map[string]*entitlement
 	rights       map[brevet.CustomerID]*rights
+	engaged      *engagements                        // nil without engagements
+	rotas        map[string]map[string]brevet.Handle // whom each may put on duty
 	groupsWithin time.Duration
 	attrs        attrs // what the Cedar rules look at
 	clauses      []Clause
@@ -158,8 +164,14 @@ func (s *Set) decide(q *Query, listing bool) (Answer, *rule) {
 	if a.Approval.Automatic {
 		a.Policy = r.Name
 	}
+	if len(r.Who.Rotas) > 0 {
+		a.Bound.Duty, a.Bound.Until = r.shift(q)
+	}
 	if !c.cedar.empty() {
 		s.guard(c, r, q, listing, &a)
+	}
+	if s.engaged != nil && a.Allowed {
+		s.engage(c, r, q, &a)
 	}
 	return a, r
 }
@@ -224,6 +236,7 @@ const few = 16
 type index struct {
 	groups map[string][]int32
 	people map[brevet.Handle][]int32
+	rotas  []int32 // those that name any
 }
 
 func newIndex(rules []rule) *index {
@@ -237,6 +250,9 @@ func newIndex(rules []rule) *index {
 		}
 		for _, p := range r.Who.People {
 			x.people[p] = append(x.people[p], int32(i))
+		}
+		if len(r.Who.Rotas) > 0 {
+			x.rotas = append(x.rotas, int32(i))
 		}
 	}
 	return x
@@ -266,6 +282,11 @@ func (c *cell) pick(q *Query) *rule {
 			}
 		}
 	}
+	for _, i := range c.index.rotas {
+		if c.rules[i].onDuty(q) && b.take(c, int(i), q) {
+			break
+		}
+	}
 	return b.rule(c)
 }
 
@@ -293,12 +314,12 @@ func (b *best) rule(c *cell) *rule {
 }
 
 // covers reports whether the entitlement names the person, counting groups
-// only while they are fresh.
+// and rotas only while what is known of them is fresh.
 func (r *rule) covers(q *Query) bool {
 	if q.Handle != "" && slices.Contains(r.Who.People, q.Handle) {
 		return true
 	}
-	return r.names(q) && r.fresh(q)
+	return (r.names(q) && r.fresh(q)) || r.onDuty(q)
 }
 
 // names reports whether it names one of the person's groups, however old.

@@ -32,6 +32,22 @@ func (r *rights) know(who brevet.Subjects) {
 	}
 }
 
+// people adds to the subjects whom their rotas may put on duty: what is shown
+// to people does not come and go with their shifts.
+func (s *Set) people(who brevet.Subjects) brevet.Subjects {
+	if len(who.Rotas) == 0 {
+		return who
+	}
+	who.People = slices.Clone(who.People)
+	for _, name := range who.Rotas {
+		rota, _ := brevet.SplitRota(name)
+		for _, h := range s.rotas[rota] {
+			who.People = append(who.People, h)
+		}
+	}
+	return who
+}
+
 func (s *Set) hold(holdings []brevet.Holding) {
 	for _, h := range holdings {
 		r := s.rightsAt(h.Customer)
@@ -41,7 +57,7 @@ func (s *Set) hold(holdings []brevet.Holding) {
 }
 
 func union(a, b brevet.Subjects) brevet.Subjects {
-	return brevet.Subjects{Groups: merge(a.Groups, b.Groups), People: merge(a.People, b.People)}
+	return brevet.Subjects{Groups: merge(a.Groups, b.Groups), People: merge(a.People, b.People), Rotas: merge(a.Rotas, b.Rotas)}
 }
 
 func merge[S ~string](a, b []S) []S {
@@ -63,11 +79,19 @@ func (s *Set) Holders(c brevet.CustomerID, r brevet.Right) brevet.Subjects {
 }
 
 // Holds reports whether the person holds the right at the customer. Facts
-// about groups count while they are at most Rules.GroupsWithin old. Of q only
+// about groups count while they are at most Rules.GroupsWithin old; who is
+// bound by an engagement holds it while one at the customer is live. Of q only
 // Handle, Groups and Now are looked at.
 func (s *Set) Holds(q Query, c brevet.CustomerID, r brevet.Right) bool {
 	who := s.Holders(c, r)
-	return !who.Empty() && who.Cover(q.Handle, q.Groups.Fresh(q.Now, s.groupsWithin))
+	if who.Empty() || !who.Cover(q.Handle, q.Groups.Fresh(q.Now, s.groupsWithin)) {
+		return false
+	}
+	if !s.engaged.bind(q.Handle, q.Groups.Names) {
+		return true
+	}
+	_, ok := s.engaged.until(&q, func(e *brevet.Engagement) bool { return e.Customer == c })
+	return ok
 }
 
 // Concerns reports whether the person has any business with the customer: an

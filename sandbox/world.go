@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/oncall"
 	"github.com/brevet-access/brevet/service"
 )
 
@@ -152,7 +153,7 @@ func (w *World) build(ctx context.Context, c Config, s secrets) (err error) {
 		Scopes: []string{"openid", "profile", "offline_access"}}
 	p.MFA.AMR = []string{"mfa"}
 	cfg.Providers = []service.Provider{p}
-	w.Service, err = service.Open(ctx, cfg, service.Options{Now: c.Now, Log: c.Log, Endpoint: w.Facts.AWS, Banner: banner,
+	w.Service, err = service.Open(ctx, cfg, service.Options{Now: c.Now, Log: c.Log, Endpoint: w.Facts.AWS, Banner: banner, OnCall: oncall.Config{Dir: c.Dir},
 		Credentials: func(ctx context.Context) (brevet.Credential, error) { return w.Cloud.BrokerCredential(ctx) },
 		STS:         func(string, string) string { return w.Facts.AWS },
 		API:         func(string, string, string) string { return w.Facts.AWS },

@@ -54,6 +54,7 @@ type Config struct {
 	// Providers are the identity providers.
 	Providers []Provider `yaml:"providers"`
 
+	dir                  string // that paths are relative to
 	idle, absolute       time.Duration
 	proxies, metricsFrom []netip.Prefix
 }
@@ -105,6 +106,7 @@ func LoadConfig(path string) (Config, error) {
 
 // resolve makes paths absolute, seen from the config's folder.
 func (c *Config) resolve(dir string) {
+	c.dir = dir
 	paths := []*string{&c.TLS.Cert, &c.TLS.Key, &c.Catalog, &c.Keys, &c.RootKey}
 	for i := range c.Providers {
 		paths = append(paths, &c.Providers[i].ClientSecretFile)

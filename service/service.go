@@ -22,6 +22,7 @@ import (
 	"github.com/brevet-access/brevet/catalog"
 	"github.com/brevet-access/brevet/cloud/aws"
 	"github.com/brevet-access/brevet/idp/oidc"
+	"github.com/brevet-access/brevet/oncall"
 	"github.com/brevet-access/brevet/server"
 	"github.com/brevet-access/brevet/signer"
 	"github.com/brevet-access/brevet/stack"
@@ -42,6 +43,7 @@ type Options struct {
 	Hosts    []string                                       // further Host headers that are answered
 	Banner   string                                         // shown on every page
 	HTTP     *http.Client                                   // to providers; nil: a plain one
+	OnCall   oncall.Config                                  // how rotas are reached; its zero value is the world
 
 	// Credentials are the broker's own on AWS, for accounts that are entered by
 	// AssumeRole; nil: what the AWS SDK finds (docs/entry.md).
@@ -124,7 +126,7 @@ func (s *Service) newBroker() *broker.Broker {
 	cloud := aws.New(aws.Config{Token: s.token, Credentials: s.opt.Credentials, STS: s.opt.STS, API: s.opt.API, SignIn: s.opt.SignIn, Console: s.opt.Console, Issuer: s.cfg.URL, Now: s.opt.Now})
 	c := broker.Config{DB: s.DB, Clouds: map[string]brevet.Cloud{"aws": cloud}, Console: cloud.Console,
 		Seal: s.Keys.Seal, Unseal: s.Keys.Unseal, Ensure: s.Keys.Ensure, Endpoint: s.opt.Endpoint, Contract: stack.NewestContract, Prove: s.prove, Fits: aws.Fits, LogKey: s.Keys.LogKey(),
-		Idle: s.cfg.idle, Absolute: s.cfg.absolute, Now: s.opt.Now, Log: s.opt.Log}
+		Idle: s.cfg.idle, Absolute: s.cfg.absolute, Now: s.opt.Now, Log: s.opt.Log, Shifts: s.onCall().Shifts}
 	for _, p := range s.cfg.Providers {
 		c.Providers = append(c.Providers, s.provider(p))
 	}
@@ -201,6 +203,7 @@ func (s *Service) Serve(ctx context.Context, l net.Listener) error {
 	var work sync.WaitGroup
 	loop, stop := context.WithCancel(context.WithoutCancel(ctx))
 	work.Go(func() { s.reconcile(loop) })
+	work.Go(func() { s.followDuty(loop) })
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(l) }()
 	var err error

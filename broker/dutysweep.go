@@ -1,0 +1,199 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/store"
+)
+
+// boundsEvery is how often grants are held against shifts and engagements
+// although neither changed.
+const boundsEvery = time.Minute
+
+// bounded remembers what the grants were held against last.
+type bounded struct {
+	mu   sync.Mutex
+	seen string
+	at   time.Time
+}
+
+// fresh reports whether there is nothing new to hold grants against.
+func (d *bounded) fresh(seen string, now time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.seen == seen && now.Sub(d.at) < boundsEvery && !now.Before(d.at)
+}
+
+func (d *bounded) done(seen string, now time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.seen, d.at = seen, now
+}
+
+// out is a grant or a request that has lost what let its person in.
+type out struct {
+	grant   brevet.Grant // its zero value: the request alone
+	request brevet.Request
+	by      brevet.Actor
+	why     string
+}
+
+// sweepBounds revokes grants of people whom an override took off duty, or
+// whose engagement has ended or was shortened, and lets their requests lapse.
+// A grant ends with its shift or engagement by itself: this is for what
+// changed since. A rota that cannot be asked takes nobody off duty; under its
+// grants nothing new is issued meanwhile.
+func (b *Broker) sweepBounds(ctx context.Context) error {
+	rules := b.ruling.Load()
+	if len(rules.Rotas)+len(rules.Engagements) == 0 {
+		return nil
+	}
+	now, duty := b.now(), b.duty.roster.Load()
+	seen := rules.signature(duty, now)
+	if b.bounded.fresh(seen, now) {
+		return nil
+	}
+	var all []out
+	err := b.look(ctx, func(tx *store.Tx) (err error) {
+		all, err = rules.outside(tx, duty, now)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, o := range all {
+		if err := b.putOut(ctx, o); err != nil {
+			return err
+		}
+	}
+	if all != nil {
+		b.changes.notify()
+	}
+	b.bounded.done(seen, now)
+	return nil
+}
+
+// signature says in a text what grants are held against: the catalog, and who
+// is on duty now.
+func (r *ruling) signature(duty *brevet.Roster, now time.Time) string {
+	var s strings.Builder
+	fmt.Fprint(&s, r.version)
+	for _, name := range duty.Names() {
+		state, _ := duty.State(name)
+		fmt.Fprint(&s, "\n", name, state.Known(now), duty.On(name, now), duty.On(name+"/"+string(brevet.Secondary), now))
+	}
+	for _, e := range r.Engagements {
+		fmt.Fprint(&s, e.Live(now))
+	}
+	return s.String()
+}
+
+// outside finds the grants and requests that have lost what let their people
+// in.
+func (r *ruling) outside(tx *store.Tx, duty *brevet.Roster, now time.Time) (all []out, err error) {
+	grants, err := tx.Grants(store.GrantFilter{States: []brevet.GrantState{brevet.Active, brevet.Scheduled}})
+	if err != nil {
+		return nil, err
+	}
+	pending, err := tx.Requests(store.RequestFilter{State: brevet.Pending})
+	if err != nil {
+		return nil, err
+	}
+	people := map[brevet.PersonID]brevet.Caller{}
+	for _, g := range grants {
+		request, err := tx.Request(g.Request)
+		if err != nil {
+			return nil, err
+		}
+		if o, is, err := r.lost(tx, people, g, request, duty, now); err != nil {
+			return nil, err
+		} else if is {
+			all = append(all, o)
+		}
+	}
+	for _, request := range pending {
+		if o, is, err := r.lost(tx, people, brevet.Grant{}, request, duty, now); err != nil {
+			return nil, err
+		} else if is {
+			all = append(all, o)
+		}
+	}
+	return all, nil
+}
+
+// lost judges one grant, or one pending request.
+func (r *ruling) lost(tx *store.Tx, people map[brevet.PersonID]brevet.Caller, g brevet.Grant, request brevet.Request, duty *brevet.Roster, now time.Time) (o out, is bool, err error) {
+	o = out{grant: g, request: request}
+	c, ok := people[request.Person]
+	if !ok {
+		if c, err = lastKnown(tx, request.Person); err != nil {
+			return o, false, err
+		}
+		people[request.Person] = c
+	}
+	if names := request.Bound.Duty; len(names) > 0 && askedInVain(duty, names, now) == "" && len(duty.Of(c.Person.Handle, names, now)) == 0 {
+		o.by = brevet.Actor{System: "rota"}
+		o.why = "off duty: " + duty.Say(names[0], now)
+		return o, true, nil
+	}
+	until, unmet := r.Policy.Engaged(query(c, brevet.Account{}, "", now), request.Account)
+	o.by = brevet.Actor{System: "engagement"}
+	switch end := latest(g); {
+	case unmet != nil:
+		o.why = "outside an engagement: " + unmet[0].Have
+		return o, true, nil
+	case !until.IsZero() && end.After(until):
+		o.why = "it would outlive the engagement, which ends " + until.UTC().Format(time.RFC3339)
+		return o, true, nil
+	}
+	return o, false, nil
+}
+
+// latest returns when the grant is over at the latest, as its row says.
+func latest(g brevet.Grant) time.Time {
+	if g.State == brevet.Scheduled {
+		return g.Waits
+	}
+	return g.End
+}
+
+// lastKnown returns a person with the groups that a provider stated last,
+// however long ago: they are for taking away.
+func lastKnown(tx *store.Tx, id brevet.PersonID) (c brevet.Caller, err error) {
+	if c.Person, err = tx.Person(id); err != nil {
+		return c, err
+	}
+	signIns, err := tx.SignIns(id)
+	for _, s := range signIns {
+		if s.Groups.At.After(c.SignIn.Groups.At) {
+			c.SignIn = s
+		}
+	}
+	return c, err
+}
+
+// putOut revokes the grant, or lets the request lapse.
+func (b *Broker) putOut(ctx context.Context, o out) error {
+	if o.grant.ID == "" {
+		return b.DB.Update(ctx, func(tx *store.Tx) error {
+			r, err := tx.Request(o.request.ID)
+			if err != nil || r.State != brevet.Pending {
+				return err
+			}
+			_, _, err = b.lapse(tx, r, o.why)
+			return err
+		})
+	}
+	return b.DB.Update(ctx, func(tx *store.Tx) error {
+		g, err := tx.Grant(o.grant.ID)
+		if err != nil || g.State == brevet.Ended || g.State == brevet.Revoked || tx.GrantOver(g.ID) {
+			return err
+		}
+		return endAll(tx, o.by, o.why, []brevet.Grant{g}, nil)
+	})
+}

@@ -1,0 +1,100 @@
+package oncall
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"github.com/brevet-access/brevet"
+)
+
+// publicOnly returns a client for addresses that a catalog may name: it dials
+// nothing but public ones, whatever the name resolves to, and follows no
+// redirect, so that no catalog makes the server speak to its neighbours.
+func publicOnly() *http.Client {
+	dial := &net.Dialer{Timeout: 5 * time.Second, Control: func(_, address string, _ syscall.RawConn) error {
+		at, err := netip.ParseAddrPort(address)
+		if err != nil || !public(at.Addr()) {
+			return errors.New("not a public address")
+		}
+		return nil
+	}}
+	return &http.Client{Timeout: 10 * time.Second,
+		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: dial.DialContext, TLSHandshakeTimeout: 5 * time.Second,
+			MaxIdleConns: 10, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// special are networks that netip does not know to be none of the public.
+var special = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
+	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("198.51.100.0/24"),
+	netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("64:ff9b::/96"),
+	netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("2001::/32"), netip.MustParsePrefix("2002::/16"),
+	netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("100::/64"),
+}
+
+func public(a netip.Addr) bool {
+	a = a.Unmap()
+	if !a.IsGlobalUnicast() || a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.Zone() != "" {
+		return false
+	}
+	for _, p := range special {
+		if p.Contains(a) {
+			return false
+		}
+	}
+	return true
+}
+
+// get fetches a document. Errors say what happened and never the address,
+// which may be a secret.
+func (c *Client) get(ctx context.Context, who, address string, header http.Header) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, bad("%s: that is no address", who)
+	}
+	for k, v := range header {
+		req.Header[k] = v
+	}
+	req.Header.Set("User-Agent", "brevet")
+	resp, err := c.HTTP.Do(req)
+	if err != nil {
+		why := "it does not answer"
+		if errors.Is(err, context.DeadlineExceeded) {
+			why = "it does not answer in time"
+		}
+		return nil, brevet.Errorf(brevet.Unavailable, "%s: %s", who, why)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	switch {
+	case resp.StatusCode == http.StatusTooManyRequests:
+		return nil, brevet.Errorf(brevet.Unavailable, "%s: we ask too often (429)%s", who, retryAfter(resp.Header))
+	case resp.StatusCode != http.StatusOK:
+		return nil, brevet.Errorf(brevet.Unavailable, "%s: it answered %d", who, resp.StatusCode)
+	case err != nil:
+		return nil, brevet.Errorf(brevet.Unavailable, "%s: its answer broke off", who)
+	case len(body) > maxBody:
+		return nil, brevet.Errorf(brevet.Unavailable, "%s: its answer is larger than 4 MiB", who)
+	}
+	return body, nil
+}
+
+// retryAfter says when a rate limit ends, by the headers that PagerDuty and
+// RFC 9110 know.
+func retryAfter(h http.Header) string {
+	for _, k := range []string{"Ratelimit-Reset", "Retry-After"} {
+		var n int
+		if _, err := fmt.Sscanf(h.Get(k), "%d", &n); err == nil && n > 0 && n < 86400 {
+			return fmt.Sprintf("; again in %d s", n)
+		}
+	}
+	return ""
+}
