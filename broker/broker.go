@@ -65,8 +65,13 @@ type Config struct {
 	Channels []Channel     // by which people are told
 	Idle     time.Duration // longest pause between two uses of a sign-in; default 8 h
 	Absolute time.Duration // longest life of a sign-in; default 8 h
-	Now      func() time.Time
-	Log      *slog.Logger
+	// Shells reports whether sessions of a role may open shells, which outlive
+	// them; nil: none may.
+	Shells func(brevet.Account, brevet.Role) bool
+	// Pause waits between two looks at a cloud; nil: a timer that ends with ctx.
+	Pause func(ctx context.Context, d time.Duration) error
+	Now   func() time.Time
+	Log   *slog.Logger
 }
 
 // Provider is an identity provider, as the broker needs it.
@@ -87,15 +92,16 @@ type Provider struct {
 // goroutines at once.
 type Broker struct {
 	Config
-	ruling  atomic.Pointer[ruling]
-	changes changes
-	letters changes // there is something to send
-	settled changes // a message was sent, or was not
-	lanes   []*lane
-	known   known
-	refresh singleflight.Group
-	duty    duty
-	bounded bounded
+	ruling   atomic.Pointer[ruling]
+	changes  changes
+	letters  changes // there is something to send
+	settled  changes // a message was sent, or was not
+	lanes    []*lane
+	known    known
+	refresh  singleflight.Group
+	duty     duty
+	bounded  bounded
+	revoking *revoking // revocations that are carried out
 }
 
 // ruling is the version of the catalog that is in force.
@@ -146,7 +152,13 @@ func New(c Config) *Broker {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	b := &Broker{Config: c, changes: changes{drained: make(chan struct{})}}
+	if c.Shells == nil {
+		c.Shells = func(brevet.Account, brevet.Role) bool { return false }
+	}
+	if c.Pause == nil {
+		c.Pause = pause
+	}
+	b := &Broker{Config: c, revoking: newRevoking(), changes: changes{drained: make(chan struct{})}}
 	b.Clouds = make(map[string]brevet.Cloud, len(c.Clouds))
 	for name, cloud := range c.Clouds {
 		b.Clouds[name] = gate{cloud, b}
@@ -161,6 +173,17 @@ func New(c Config) *Broker {
 		b.DB.Tell(b.route)
 	}
 	return b
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // now is the time as the house keeps it.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/policy"
 	"github.com/brevet-access/brevet/store"
 )
 
@@ -14,6 +15,7 @@ type Revoked struct {
 	Grant GrantView
 	State brevet.RevocationState
 	Until time.Time
+	Act   brevet.RevocationID // by which it can be followed; "" if there is nothing to follow
 }
 
 // Status is what concerns the caller now.
@@ -88,36 +90,53 @@ func (b *Broker) Status(ctx context.Context, c brevet.Caller) (Status, error) {
 	return s, err
 }
 
-// Drop hands a grant of the caller's own back.
+// Drop hands a grant of the caller's own back. Shells that were opened under it
+// are ended; credentials that already left die by themselves.
 func (b *Broker) Drop(ctx context.Context, c brevet.Caller, id brevet.GrantID, key string) (Revoked, error) {
-	return b.end(ctx, c, id, "drop", key, func(g brevet.Grant, now time.Time) (brevet.Grant, []brevet.Event, error) {
-		return g.Drop(actor(c), now)
+	return b.end(ctx, c, id, "drop", key, func(tx *store.Tx, g brevet.Grant) error {
+		g, events, err := g.Drop(actor(c), tx.Now())
+		if err != nil {
+			return err
+		}
+		if _, err := record(tx, events); err != nil {
+			return err
+		}
+		if err := tx.PutGrant(g); err != nil {
+			return err
+		}
+		return b.killShells(tx, g, actor(c))
 	})
 }
 
-// Revoke ends somebody's grant: no credential leaves under it from now on.
-// The caller holds the right to revoke for the grant's customer, or the grant.
+// Revoke ends somebody's grant: no credential leaves under it from now on, and
+// the cloud cuts off what is out. The caller holds the right to revoke for the
+// grant's customer, or the grant.
 func (b *Broker) Revoke(ctx context.Context, c brevet.Caller, id brevet.GrantID, reason, key string) (Revoked, error) {
 	reason, err := brevet.CleanText("reason", reason, brevet.MaxReason)
 	if err != nil {
 		return Revoked{}, err
 	}
-	c = b.current(ctx, c, 15*time.Minute)
-	return b.end(ctx, c, id, "revoke", key, func(g brevet.Grant, now time.Time) (brevet.Grant, []brevet.Event, error) {
-		if g.Person != c.Person.ID && !b.holds(c, g.Customer, brevet.RightRevoke) {
-			return g, nil, brevet.Errorf(brevet.Denied, "you may not revoke grants of %s", b.customerName(g.Customer)).
-				WithUnmet(brevet.Unmet{Condition: "hold the right to revoke", Have: "you do not", Remedy: "ask " + b.policy().Holders(g.Customer, brevet.RightRevoke).String()})
+	c = b.current(ctx, c, policy.PrivilegedWithin)
+	var act brevet.RevocationID
+	out, err := b.end(ctx, c, id, "revoke", key, func(tx *store.Tx, g brevet.Grant) error {
+		all := RevokedAll{ID: brevet.NewID[brevet.RevocationID](tx.Now())}
+		act = all.ID
+		if g.State == brevet.Ended || g.State == brevet.Revoked || tx.GrantOver(g.ID) {
+			return brevet.Errorf(brevet.Conflict, "grant %s is %s already", g.ID, g.State)
 		}
-		return g.Revoke(actor(c), reason, now)
+		return b.revokeAllIn(tx, c, RevokeAll{Grant: id, Reason: reason}, nil, &all)
 	})
+	if err == nil && act != "" {
+		b.carryOn(act)
+	}
+	return out, err
 }
 
-// end is what Drop and Revoke share: the change, then the cloud is told.
-func (b *Broker) end(ctx context.Context, c brevet.Caller, id brevet.GrantID, verb, key string,
-	change func(brevet.Grant, time.Time) (brevet.Grant, []brevet.Event, error)) (out Revoked, err error) {
-	var g brevet.Grant
+// end is what Drop and Revoke share.
+func (b *Broker) end(ctx context.Context, c brevet.Caller, id brevet.GrantID, verb, key string, change func(*store.Tx, brevet.Grant) error) (out Revoked, err error) {
 	err = b.DB.Update(ctx, func(tx *store.Tx) error {
-		if g, err = tx.Grant(id); err != nil {
+		g, err := tx.Grant(id)
+		if err != nil {
 			return unseen(err, "grant", string(id))
 		}
 		if g.Person != c.Person.ID && !b.holds(c, g.Customer, brevet.RightView) && !b.holds(c, g.Customer, brevet.RightRevoke) {
@@ -127,33 +146,34 @@ func (b *Broker) end(ctx context.Context, c brevet.Caller, id brevet.GrantID, ve
 		if err != nil {
 			return err
 		}
-		now := tx.Now()
 		if fresh {
-			var events []brevet.Event
-			if g, events, err = change(g, now); err != nil {
+			if err := change(tx, g); err != nil {
 				return err
 			}
-			if _, err := record(tx, events); err != nil {
-				return err
-			}
-			if err := tx.PutGrant(g); err != nil {
+			if g, err = tx.Grant(id); err != nil {
 				return err
 			}
 		}
 		out = Revoked{State: brevet.RevokeRequested}
-		if out.Until, err = outstanding(tx, g, now); err != nil {
+		if out.Until, err = outstanding(tx, g, tx.Now()); err != nil {
 			return err
 		}
-		out.Grant, err = b.grantView(tx, g, now)
-		return err
+		out.Grant, err = b.grantView(tx, g, tx.Now())
+		if err != nil {
+			return err
+		}
+		if now, err := revocationNow(tx, g.ID); err == nil && !now.Shells {
+			out.State, out.Act = now.State, now.ID
+		}
+		return nil
 	})
 	if err != nil {
 		return Revoked{}, err
 	}
 	b.changes.notify()
+	b.revoking.poke()
 	if out.Until.IsZero() {
 		out.State = brevet.RevokeConfirmed // nothing is out: there is nothing to wait for
-		return out, nil
 	}
 	return out, nil
 }

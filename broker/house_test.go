@@ -40,6 +40,9 @@ type house struct {
 	mfa    bool                // sign-ins give a multi-factor proof
 	cloud  func(brevet.Issue) (brevet.Credential, error)
 	issues []brevet.Issue
+	kill   func(brevet.Account, brevet.Kill) (brevet.Killed, error)
+	killed map[brevet.GrantID]bool // by kills, or kill's doing
+	reach  func(brevet.Issue) bool // whether what was killed has reached the services
 }
 
 func (h *house) now() time.Time {
@@ -81,12 +84,48 @@ func (c cloud) Issue(_ context.Context, i brevet.Issue) (brevet.Credential, erro
 	return brevet.Credential{AccessKeyID: fmt.Sprintf("ASIA%016d", n), SecretAccessKey: "s", SessionToken: "t", Expires: h.now().Add(max(i.TTL, brevet.MinSession))}, nil
 }
 
-func (c cloud) Revoke(_ context.Context, _ brevet.Credential, _ brevet.Account, k brevet.Kill) (brevet.Killed, error) {
+func (c cloud) Revoke(_ context.Context, as brevet.Credential, a brevet.Account, k brevet.Kill) (brevet.Killed, error) {
+	h := c.h
+	h.mu.Lock()
+	do := h.kill
+	h.mu.Unlock()
+	if i := h.issueOf(as); i.Errand != brevet.ErrandRevoke || i.Role != brevet.RevokeRole || i.Account.ID != a.ID {
+		return brevet.Killed{}, brevet.Errorf(brevet.CloudRefused, "a session of %s calls the revoker", i.Role)
+	}
+	if do != nil {
+		return do(a, k)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, g := range k.Grants {
+		h.killed[g] = true
+	}
 	return brevet.Killed{Held: k.Grants}, nil
 }
 
-func (c cloud) Try(context.Context, brevet.Credential, brevet.Account, brevet.RoleName) []brevet.Tried {
-	return nil
+func (c cloud) Try(_ context.Context, as brevet.Credential, _ brevet.Account, role brevet.RoleName) []brevet.Tried {
+	i := c.h.issueOf(as)
+	c.h.mu.Lock()
+	dead, reach := c.h.killed[i.Grant], c.h.reach
+	c.h.mu.Unlock()
+	if i.Errand != brevet.ErrandTry || i.Role != role {
+		return nil
+	}
+	if dead && (reach == nil || reach(i)) {
+		return []brevet.Tried{{Action: "iam:GetRole", Result: brevet.TryDenied, Detail: "AccessDenied: with an explicit deny in an identity-based policy"}, {Action: "sns:ListTopics", Result: brevet.TryDenied}}
+	}
+	return []brevet.Tried{{Action: "iam:GetRole", Result: brevet.TryAllowed}, {Action: "sns:ListTopics", Result: brevet.TryDenied}} // the role may not
+}
+
+// issueOf returns what a credential was made for.
+func (h *house) issueOf(c brevet.Credential) brevet.Issue {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := 0
+	if _, err := fmt.Sscanf(c.AccessKeyID, "ASIA%d", &n); err != nil || n < 1 || n > len(h.issues) {
+		return brevet.Issue{}
+	}
+	return h.issues[n-1]
 }
 
 var sandboxCatalog = sync.OnceValue(func() []byte {
@@ -113,7 +152,7 @@ func onBoth(t *testing.T, test func(t *testing.T, newHouse func(testing.TB) *hou
 func newHouseOn(t testing.TB, database string) *house {
 	t.Helper()
 	dir := t.TempDir()
-	h := &house{t: t, path: filepath.Join(dir, "brevet.db"), clock: time.Date(2026, 11, 21, 2, 0, 0, 0, time.UTC), mfa: true,
+	h := &house{t: t, path: filepath.Join(dir, "brevet.db"), clock: time.Date(2026, 11, 21, 2, 0, 0, 0, time.UTC), mfa: true, killed: map[brevet.GrantID]bool{},
 		groups: map[string][]string{"engineer": {"engineers"}, "lead": {"leads"}, "security": {"security"}, "contractor": {"contractors"}}}
 	if database != "" { // the store compares the clocks, and a test may take its time
 		h.since = time.Now()
@@ -133,6 +172,7 @@ func newHouseOn(t testing.TB, database string) *house {
 		Console: func(context.Context, brevet.Credential, string, string) (string, error) {
 			return "https://console", nil
 		},
+		Pause:     func(ctx context.Context, d time.Duration) error { h.advance(d); return ctx.Err() },
 		Providers: []broker.Provider{h.provider()}, LogKey: keys.LogKey()})
 	if _, err := h.Propose(t.Context(), brevet.Actor{System: "test"}, sandboxCatalog()); err != nil {
 		t.Fatal(err)

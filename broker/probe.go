@@ -137,10 +137,11 @@ func foreign(all []brevet.Customer, not brevet.CustomerID) brevet.CustomerID {
 type errand struct {
 	person brevet.Person
 	grant  brevet.Grant
+	system string // "probe", "revoke"
 }
 
 func (e errand) actor() brevet.Actor {
-	return brevet.Actor{Person: e.person.ID, Handle: e.person.Handle, System: "probe"}
+	return brevet.Actor{Person: e.person.ID, Handle: e.person.Handle, System: e.system}
 }
 
 // openErrand writes the request of an errand, its approval, and its grant.
@@ -156,28 +157,34 @@ func (b *Broker) openErrand(ctx context.Context, c brevet.Caller, rules *ruling,
 		if err := provePerson(tx, c.Person); err != nil {
 			return err
 		}
+		e.system = "probe"
 		if e.person, err = systemPerson(tx, prober, "brevet-probe"); err != nil {
 			return err
 		}
-		now := tx.Now()
-		ask := brevet.Ask{Person: e.person.ID, Customer: account.Customer, Account: account.ID, Role: role.Name, RoleDigest: role.Digest(),
-			Entitlement: "errand", Rule: brevet.Approval{Automatic: true}, Activate: brevet.OnApproval, MFA: role.MFA, Duration: longestErrand,
-			Reason: what + " for " + string(c.Person.Handle), CatalogVersion: rules.version}
-		r, events := brevet.NewRequest(brevet.NewID[brevet.RequestID](now), ask, e.actor(), now, brevet.DefaultWait)
-		r, more, err := r.Decide(brevet.Decision{Policy: "errand", Approve: true, Digest: r.Digest()}, now)
-		if err != nil {
-			return err
-		}
-		if r.Leaf, err = record(tx, append(events, more...)); err != nil {
-			return err
-		}
-		if err := tx.AddRequest(r); err != nil {
-			return err
-		}
-		e.grant, err = b.open(tx, r, brevet.Actor{Policy: "errand"})
-		return err
+		return b.grantErrand(tx, &e, rules, account, role, what+" for "+string(c.Person.Handle))
 	})
 	return e, err
+}
+
+// grantErrand writes the request of an errand, its approval, and its grant.
+func (b *Broker) grantErrand(tx *store.Tx, e *errand, rules *ruling, account brevet.Account, role brevet.Role, reason string) error {
+	now := tx.Now()
+	ask := brevet.Ask{Person: e.person.ID, Customer: account.Customer, Account: account.ID, Role: role.Name, RoleDigest: role.Digest(),
+		Entitlement: "errand", Rule: brevet.Approval{Automatic: true}, Activate: brevet.OnApproval, MFA: role.MFA, Duration: longestErrand,
+		Reason: reason, CatalogVersion: rules.version}
+	r, events := brevet.NewRequest(brevet.NewID[brevet.RequestID](now), ask, e.actor(), now, brevet.DefaultWait)
+	r, more, err := r.Decide(brevet.Decision{Policy: "errand", Approve: true, Digest: r.Digest()}, now)
+	if err != nil {
+		return err
+	}
+	if r.Leaf, err = record(tx, append(events, more...)); err != nil {
+		return err
+	}
+	if err := tx.AddRequest(r); err != nil {
+		return err
+	}
+	e.grant, err = b.open(tx, r, brevet.Actor{Policy: "errand"})
+	return err
 }
 
 // systemPerson returns the person that stands for a system principal; the

@@ -19,7 +19,7 @@ const sweepBatch = 100
 // replica put in force is taken up. It acts on state, so a sweep that never ran
 // loses nothing: whether a grant gives access follows from its time.
 func (b *Broker) Sweep(ctx context.Context) error {
-	return errors.Join(b.follow(ctx), b.sweepGrants(ctx), b.sweepRequests(ctx), b.sweepWaiting(ctx), b.sweepSessions(ctx), b.sweepOver(ctx), b.sweepLeft(ctx), b.sweepBounds(ctx))
+	return errors.Join(b.follow(ctx), b.sweepGrants(ctx), b.sweepRequests(ctx), b.sweepWaiting(ctx), b.sweepSessions(ctx), b.sweepOver(ctx), b.sweepLeft(ctx), b.sweepBounds(ctx), b.sweepRevocations(ctx))
 }
 
 func (b *Broker) sweepGrants(ctx context.Context) error {
@@ -38,6 +38,9 @@ func (b *Broker) sweepGrants(ctx context.Context) error {
 				return err
 			}
 			if err := tx.PutGrant(g); err != nil {
+				return err
+			}
+			if err := b.killShells(tx, g, clock); err != nil {
 				return err
 			}
 		}

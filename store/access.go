@@ -111,6 +111,7 @@ type GrantFilter struct {
 	Role      brevet.RoleName
 	Customers []brevet.CustomerID
 	States    []brevet.GrantState
+	Alive     time.Time  // active or scheduled, or with an end after this, whatever the state
 	Over      *time.Time // active with an end, or scheduled with a wait, at or before this
 	Limit     int
 }
@@ -123,6 +124,9 @@ func (tx *Tx) Grants(want GrantFilter) ([]brevet.Grant, error) {
 	is(f, "role", want.Role)
 	among(f, "customer_id", want.Customers)
 	among(f, "state", want.States)
+	if !want.Alive.IsZero() {
+		f.add("(state IN ('active', 'scheduled') OR end_at > ?)", micros(want.Alive))
+	}
 	if want.Over != nil {
 		f.add("(state = 'active' AND end_at <= ? OR state = 'scheduled' AND waits_at <> 0 AND waits_at <= ?)", micros(*want.Over))
 	}

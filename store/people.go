@@ -80,3 +80,33 @@ func (tx *Tx) PutPerson(p brevet.Person) error {
 func (tx *Tx) People() ([]brevet.Person, error) {
 	return list(tx, "persons", persons.columns, &filter{}, 0, scanPerson)
 }
+
+// PersonInLog finds by the log alone whose handle it is, or ever was: rows may
+// have been altered or removed. It reads the whole log, and is for when the
+// rows give no answer.
+func (tx *Tx) PersonInLog(h brevet.Handle) (brevet.PersonID, error) {
+	found, err := tx.rows(`SELECT pos FROM events WHERE kind = $1`, string(brevet.PersonCreated))
+	if err != nil {
+		return "", err
+	}
+	defer found.Close()
+	var indexes []int64
+	for found.Next() {
+		var pos int64
+		if err := found.Scan(&pos); err != nil {
+			return "", tx.failed(err)
+		}
+		indexes = append(indexes, indexAt(pos))
+	}
+	if err := found.Err(); err != nil {
+		return "", tx.failed(err)
+	}
+	found.Close()
+	for _, i := range indexes {
+		e, err := tx.Proven(i)
+		if err == nil && e.Kind == brevet.PersonCreated && e.Data["handle"] == string(h) {
+			return e.Person, nil
+		}
+	}
+	return "", brevet.Errorf(brevet.NotFound, "nobody is called %s", h)
+}
