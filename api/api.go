@@ -58,6 +58,8 @@ const (
 	RouteCustomers  = "GET /v1/customers"                // -> []Customer; at which I hold a right
 	RouteOffboard   = "POST /v1/customers/{id}/offboard" // Offboard -> Offboarded; by name or id
 	RouteProbe      = "POST /v1/accounts/{id}/probe"     // Probe -> Probed
+	RouteChannels   = "GET /v1/channels"                 // -> []Channel; that I may look after
+	RouteTest       = "POST /v1/channels/test"           // TestChannels -> []ChannelTested
 )
 
 // AuthorizeQuery is what the command-line client puts into the query of

@@ -365,11 +365,7 @@ func orElse(s, other string) string {
 func (b *Broker) Shout(ctx context.Context, about string, most time.Duration) (arrived, tried int) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
-	for _, l := range b.lanes {
-		if l.urgent {
-			go func() { _ = b.drain(context.WithoutCancel(ctx), l) }() // Deliver looks after what fails
-		}
-	}
+	b.drainUrgent(ctx)
 	for {
 		changed := b.settled.wait()
 		arrived, tried = 0, 0

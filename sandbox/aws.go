@@ -52,6 +52,8 @@ type AWS struct {
 
 	mu      sync.Mutex // for estates
 	estates map[brevet.AccountID]*estate
+
+	post *postbox // of the broker's channels; nil: there are none
 }
 
 // NewAWS returns a simulated AWS. The error is of kind invalid and names the
@@ -145,6 +147,8 @@ func (a *AWS) route(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path == "/federation":
 		a.federation(w, r)
+	case r.URL.Path == "/webhook" && a.post != nil:
+		a.post.hook(w, r)
 	case r.URL.Path == "/mailbox":
 		a.mailbox(w, r)
 	case r.URL.Path == "/favicon.ico":

@@ -232,7 +232,7 @@ func (a *AWS) mailbox(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *AWS) showMailbox(w http.ResponseWriter) {
-	var p mailboxPage
+	p := mailboxPage{Mails: a.post.mails()}
 	for _, account := range a.cfg.Accounts() {
 		e, h, f := a.holding(account)
 		if f != nil {

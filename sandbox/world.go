@@ -65,8 +65,10 @@ type World struct {
 	IDP     *IDP
 	Cloud   *AWS
 
-	log       *slog.Logger
-	listeners [3]net.Listener
+	log        *slog.Logger
+	listeners  [3]net.Listener
+	mailServer net.Listener
+	post       *postbox
 }
 
 // banner is on every page of a world.
@@ -153,6 +155,11 @@ func (w *World) build(ctx context.Context, c Config, s secrets) (err error) {
 		Scopes: []string{"openid", "profile", "offline_access"}}
 	p.MFA.AMR = []string{"mfa"}
 	cfg.Providers = []service.Provider{p}
+	smtp, err := w.openPost(s.AWSKey, c.Now)
+	if err != nil {
+		return err
+	}
+	cfg.Channels = w.post.channels(smtp, w.Facts.AWS)
 	w.Service, err = service.Open(ctx, cfg, service.Options{Now: c.Now, Log: c.Log, Endpoint: w.Facts.AWS, Banner: banner, OnCall: oncall.Config{Dir: c.Dir},
 		Credentials: func(ctx context.Context) (brevet.Credential, error) { return w.Cloud.BrokerCredential(ctx) },
 		STS:         func(string, string) string { return w.Facts.AWS },
@@ -165,6 +172,7 @@ func (w *World) build(ctx context.Context, c Config, s secrets) (err error) {
 	w.Cloud, err = NewAWS(AWSConfig{Key: s.AWSKey, Host: w.host(2), Now: c.Now, Log: c.Log,
 		Accounts: func() []brevet.Account { return cat().Accounts },
 		Catalog:  cat, JWKS: w.jwks, Dir: filepath.Join(c.Dir, "aws")})
+	w.Cloud.post = w.post
 	if err != nil {
 		return err
 	}
@@ -196,11 +204,12 @@ func (w *World) Serve(ctx context.Context, ready func()) error {
 	defer cancel()
 	idp := &http.Server{Handler: w.IDP, ReadHeaderTimeout: 10 * time.Second}
 	cloud := &http.Server{Handler: w.Cloud, ReadHeaderTimeout: 10 * time.Second}
-	errs := make(chan error, 3)
+	errs := make(chan error, 4)
 	var all sync.WaitGroup
 	all.Go(func() { errs <- w.Service.Serve(ctx, w.listeners[0]); cancel() })
 	all.Go(func() { errs <- idp.Serve(w.listeners[1]); cancel() })
 	all.Go(func() { errs <- cloud.Serve(w.listeners[2]); cancel() })
+	all.Go(func() { errs <- w.serveMail(); cancel() })
 	if err := w.announce(); err != nil {
 		cancel()
 		errs <- err
@@ -212,6 +221,7 @@ func (w *World) Serve(ctx context.Context, ready func()) error {
 	defer done()
 	idp.Shutdown(stop)
 	cloud.Shutdown(stop)
+	w.mailServer.Close()
 	all.Wait()
 	close(errs)
 	for err := range errs {
@@ -237,7 +247,7 @@ func (w *World) Close() error {
 	if w.Service != nil {
 		err = w.Service.Close()
 	}
-	for _, l := range w.listeners {
+	for _, l := range append(w.listeners[:], w.mailServer) {
 		if l != nil {
 			l.Close() // closed already where it served
 		}

@@ -42,6 +42,7 @@ func (s *server) api() {
 	s.catalogRoutes()
 	s.probeRoutes()
 	s.customerRoutes()
+	s.channelRoutes()
 }
 
 // marshal writes v at once or not at all. A client that has gone is no fault.

@@ -53,6 +53,8 @@ type Config struct {
 	} `yaml:"sign_in"`
 	// Providers are the identity providers.
 	Providers []Provider `yaml:"providers"`
+	// Channels are by which people are told what happens.
+	Channels []Channel `yaml:"channels"`
 
 	dir                  string // that paths are relative to
 	idle, absolute       time.Duration
@@ -111,6 +113,9 @@ func (c *Config) resolve(dir string) {
 	for i := range c.Providers {
 		paths = append(paths, &c.Providers[i].ClientSecretFile)
 	}
+	for i := range c.Channels {
+		paths = append(paths, c.Channels[i].paths()...)
+	}
 	for _, p := range paths {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
@@ -155,6 +160,7 @@ func (c *Config) Check() error {
 		fail(p.ClientID == "", "providers."+p.Name+".client_id: must not be empty")
 		fail(len(p.MFA.AMR) == 0 && len(p.MFA.ACR) == 0, "providers."+p.Name+".mfa: say which amr or acr values are a multi-factor proof")
 	}
+	bad = append(bad, c.checkChannels()...)
 	if bad != nil {
 		return brevet.Errorf(brevet.Invalid, "%s", strings.Join(bad, "\n")).WithHint("docs/operate.md lists every key")
 	}
@@ -172,7 +178,7 @@ func (c *Config) readSecrets() error {
 		}
 		c.Providers[i].ClientSecret = strings.TrimSpace(string(text))
 	}
-	return nil
+	return c.readChannels()
 }
 
 func prefixes(field string, list []string, bad []string) ([]netip.Prefix, []string) {

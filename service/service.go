@@ -91,10 +91,15 @@ func Open(ctx context.Context, cfg Config, opt Options) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.Broker = s.newBroker()
+	channels, err := s.channels()
+	if err != nil {
+		return nil, errors.Join(err, s.DB.Close())
+	}
+	s.Broker = s.newBroker(channels)
 	if err := s.propose(ctx, "start", text); err != nil {
 		return nil, errors.Join(err, s.DB.Close())
 	}
+	s.nameCustomers()
 	s.handler = s.newHandler()
 	return s, nil
 }
@@ -122,11 +127,12 @@ func readCatalog(cfg Config) ([]byte, *catalog.Catalog, error) {
 	return text, c, err
 }
 
-func (s *Service) newBroker() *broker.Broker {
+func (s *Service) newBroker(channels []broker.Channel) *broker.Broker {
 	cloud := aws.New(aws.Config{Token: s.token, Credentials: s.opt.Credentials, STS: s.opt.STS, API: s.opt.API, SignIn: s.opt.SignIn, Console: s.opt.Console, Issuer: s.cfg.URL, Now: s.opt.Now})
 	c := broker.Config{DB: s.DB, Clouds: map[string]brevet.Cloud{"aws": cloud}, Console: cloud.Console,
 		Seal: s.Keys.Seal, Unseal: s.Keys.Unseal, Ensure: s.Keys.Ensure, Endpoint: s.opt.Endpoint, Contract: stack.NewestContract, Prove: s.prove, Fits: aws.Fits, LogKey: s.Keys.LogKey(),
 		Idle: s.cfg.idle, Absolute: s.cfg.absolute, Now: s.opt.Now, Log: s.opt.Log, Shifts: s.onCall().Shifts}
+	c.URL, c.Channels = s.cfg.URL, channels
 	for _, p := range s.cfg.Providers {
 		c.Providers = append(c.Providers, s.provider(p))
 	}
@@ -204,6 +210,7 @@ func (s *Service) Serve(ctx context.Context, l net.Listener) error {
 	loop, stop := context.WithCancel(context.WithoutCancel(ctx))
 	work.Go(func() { s.reconcile(loop) })
 	work.Go(func() { s.followDuty(loop) })
+	work.Go(func() { s.Broker.Deliver(loop) })
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(l) }()
 	var err error
