@@ -57,6 +57,12 @@ const (
 	ChannelTested      EventKind = "channel.tested" // a message was asked for, to see whether it arrives; Data names the channel
 	MessageLost        EventKind = "message.lost"   // a message never arrived; Data says by which channel and why
 	DetailsErased      EventKind = "details.erased"
+	// AssignmentRemoved says that somebody is let in through IAM Identity Center
+	// no more; AssignmentFailed that this was tried and failed; AssignmentFound
+	// that somebody is let in whom nobody granted that.
+	AssignmentRemoved EventKind = "assignment.removed"
+	AssignmentFailed  EventKind = "assignment.failed"
+	AssignmentFound   EventKind = "assignment.found"
 )
 
 // Actor is who did it: a person, a policy that approved, or the system.

@@ -62,6 +62,20 @@ func (g Grant) Intend(id SessionID, by Actor, mfa Rung, ttl time.Duration, now t
 	return s, []Event{e}, nil
 }
 
+// Linger moves the latest moment at which the session could still be used
+// beyond the grant's end: IAM Identity Center's own sessions know no end of a
+// grant, so one that begins at the last moment lasts as long as the role
+// allows. user is Identity Center's id of the person, which AWS's records name
+// instead of an access key.
+func (s Session) Linger(g Grant, longest time.Duration, user string, events []Event) (Session, []Event) {
+	s.Until, s.AccessKey = g.End.Add(longest), user
+	for i := range events {
+		events[i].End = &s.Until
+		events[i].Data["user"] = user
+	}
+	return s, events
+}
+
 func (s Session) event(k EventKind, g Grant, by Actor, now time.Time) Event {
 	return Event{Kind: k, Time: now, Customer: s.Customer, Actor: by, Person: s.Person, Request: g.Request,
 		Grant: s.Grant, Session: s.ID, Account: s.Account, Role: s.Role}
@@ -79,7 +93,7 @@ func (s Session) Issue(g Grant, by Actor, accessKey string, expires, now time.Ti
 	if expires.After(g.End) {
 		expires = g.End
 	}
-	if expires.After(now) { // the cloud knows better than we guessed, in either direction
+	if expires.After(now) && !s.Until.After(g.End) { // the cloud knows better than we guessed, in either direction
 		s.Until = expires
 	}
 	if !g.Live(now) {

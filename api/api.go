@@ -118,20 +118,27 @@ type Rung struct {
 // Target is something that the caller may ask for, and what is needed to use
 // it from a client.
 type Target struct {
-	Target    string `json:"target" doc:"ACCOUNT/ROLE"`
-	Customer  string `json:"customer"`
-	Account   string `json:"account" doc:"the account's number"`
-	Role      string `json:"role"`
-	About     string `json:"about,omitempty"`
-	Env       string `json:"env,omitempty"`
-	Longest   string `json:"longest" doc:"longest grant, as 4h"`
-	Approval  string `json:"approval" doc:"automatic, or who approves"`
-	Automatic bool   `json:"automatic"`
-	OnUse     bool   `json:"on_use" doc:"opens by itself on first use"`
-	MFA       string `json:"mfa" doc:"oldest multi-factor proof that counts"`
-	RoleARN   string `json:"role_arn"`
-	Region    string `json:"region"`
-	Endpoint  string `json:"endpoint,omitempty" doc:"AWS endpoint, where it is not AWS's own"`
+	Target    string  `json:"target" doc:"ACCOUNT/ROLE"`
+	Customer  string  `json:"customer"`
+	Account   string  `json:"account" doc:"the account's number"`
+	Role      string  `json:"role"`
+	About     string  `json:"about,omitempty"`
+	Env       string  `json:"env,omitempty"`
+	Longest   string  `json:"longest" doc:"longest grant, as 4h"`
+	Approval  string  `json:"approval" doc:"automatic, or who approves"`
+	Automatic bool    `json:"automatic"`
+	OnUse     bool    `json:"on_use" doc:"opens by itself on first use"`
+	MFA       string  `json:"mfa" doc:"oldest multi-factor proof that counts"`
+	RoleARN   string  `json:"role_arn"`
+	Region    string  `json:"region"`
+	Endpoint  string  `json:"endpoint,omitempty" doc:"AWS endpoint, where it is not AWS's own"`
+	Portal    *Portal `json:"portal,omitempty" doc:"the access portal that makes the credentials, where brevet does not"`
+}
+
+// Portal is an access portal of AWS IAM Identity Center.
+type Portal struct {
+	Start  string `json:"start" doc:"its address"`
+	Region string `json:"region"`
 }
 
 // NewRequest asks for access.

@@ -40,6 +40,7 @@ import (
 type Config struct {
 	DB        *store.DB
 	Clouds    map[string]brevet.Cloud // by name; "aws"
+	Center    Center                  // its zero value: no account is entered through IAM Identity Center
 	Console   func(ctx context.Context, c brevet.Credential, region, destination string) (string, error)
 	Providers []Provider
 	Seal      func(label string, plain []byte) ([]byte, error)
@@ -102,6 +103,7 @@ type Broker struct {
 	duty     duty
 	bounded  bounded
 	revoking *revoking // revocations that are carried out
+	doors    doors
 }
 
 // ruling is the version of the catalog that is in force.

@@ -59,6 +59,7 @@ type order struct {
 	request brevet.Request
 	session brevet.Session
 	ttl     time.Duration
+	user    string    // at IAM Identity Center, where that lets them in
 	bound   time.Time // the shift or engagement that lets the caller in ends here; zero: none
 }
 
@@ -83,6 +84,9 @@ func (b *Broker) credential(ctx context.Context, c brevet.Caller, w Want) (Issue
 	o, err := b.order(ctx, c, w.Target)
 	if err != nil {
 		return Issued{}, err
+	}
+	if o.account.Center != nil {
+		return Issued{}, byPortal(o)
 	}
 	o.min = w.MinRemaining
 	if w.Have != "" {
@@ -115,12 +119,19 @@ func (b *Broker) console(ctx context.Context, c brevet.Caller, target, destinati
 		return Console{}, err
 	}
 	o.console = true
+	if o.account.Center != nil {
+		if err := b.findUser(ctx, o); err != nil {
+			return Console{}, err
+		}
+	}
 	cred, err := b.issue(ctx, o)
 	if err != nil {
 		return Console{}, err
 	}
-	url, err := b.Config.Console(ctx, cred, o.account.Region, destination)
-	if err != nil {
+	url := ""
+	if o.account.Center != nil {
+		url = portal(o.account, o.role.Name, destination)
+	} else if url, err = b.Config.Console(ctx, cred, o.account.Region, destination); err != nil {
 		return Console{}, err
 	}
 	return Console{URL: url, Grant: o.grant.ID, Session: o.session.ID, Expires: o.session.Expires}, nil
@@ -230,12 +241,10 @@ func (b *Broker) issue(ctx context.Context, o *order) (brevet.Credential, error)
 		}
 		return brevet.Credential{}, err
 	}
-	cloud := b.Clouds["aws"]
 	// The client may hang up; what the cloud did must be recorded all the same.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cloudPatience)
 	defer cancel()
-	cred, err := cloud.Issue(ctx, brevet.Issue{Session: o.session.ID, Grant: o.grant.ID, Person: o.caller.Person.ID, Handle: o.caller.Person.Handle,
-		Account: o.account, Role: o.role.Name, MFA: o.session.MFA, TTL: o.ttl, End: o.window().End, SessionPolicy: o.request.SessionPolicy})
+	cred, err := b.make(ctx, o)
 	if err != nil {
 		return brevet.Credential{}, b.failed(context.WithoutCancel(ctx), o, err)
 	}
@@ -243,6 +252,15 @@ func (b *Broker) issue(ctx context.Context, o *order) (brevet.Credential, error)
 		return brevet.Credential{}, err
 	}
 	return cred, nil
+}
+
+// make has the cloud make what the order asks for.
+func (b *Broker) make(ctx context.Context, o *order) (brevet.Credential, error) {
+	if o.account.Center != nil {
+		return b.admit(ctx, o)
+	}
+	return b.Clouds["aws"].Issue(ctx, brevet.Issue{Session: o.session.ID, Grant: o.grant.ID, Person: o.caller.Person.ID, Handle: o.caller.Person.Handle,
+		Account: o.account, Role: o.role.Name, MFA: o.session.MFA, TTL: o.ttl, End: o.window().End, SessionPolicy: o.request.SessionPolicy})
 }
 
 // intend re-checks everything and records the intent. What the log proves
@@ -289,6 +307,12 @@ func (b *Broker) intend(ctx context.Context, o *order) error {
 			return err
 		}
 		s.Console = o.console
+		if o.account.Center != nil {
+			if err := noteAssignment(tx, o); err != nil {
+				return err
+			}
+			s, events = s.Linger(o.window(), o.role.Max, o.user, events)
+		}
 		o.session = s
 		if _, err := record(tx, events); err != nil {
 			return err

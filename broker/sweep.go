@@ -19,7 +19,22 @@ const sweepBatch = 100
 // replica put in force is taken up. It acts on state, so a sweep that never ran
 // loses nothing: whether a grant gives access follows from its time.
 func (b *Broker) Sweep(ctx context.Context) error {
-	return errors.Join(b.follow(ctx), b.sweepGrants(ctx), b.sweepRequests(ctx), b.sweepWaiting(ctx), b.sweepSessions(ctx), b.sweepOver(ctx), b.sweepLeft(ctx), b.sweepBounds(ctx), b.sweepRevocations(ctx))
+	var errs []error
+	for _, sweep := range []func(context.Context) error{
+		b.follow,
+		b.sweepGrants,
+		b.sweepRequests,
+		b.sweepWaiting,
+		b.sweepSessions,
+		b.sweepOver,
+		b.sweepLeft,
+		b.sweepBounds,
+		b.sweepRevocations,
+		b.sweepAssignments,
+	} {
+		errs = append(errs, sweep(ctx))
+	}
+	return errors.Join(errs...)
 }
 
 func (b *Broker) sweepGrants(ctx context.Context) error {

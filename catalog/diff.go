@@ -192,7 +192,7 @@ func (d *differ) account(o, n *brevet.Account) {
 	d.set(what+": roles", d.common(d.old.rolesIn[n.ID]), d.common(d.new.rolesIn[n.ID]))
 	x, y := *o, *n
 	x.Name, x.Env, x.Audience, x.Prefix, x.Region, x.Contract, x.Customer = y.Name, y.Env, y.Audience, y.Prefix, y.Region, y.Contract, y.Customer
-	x.Issuer, x.Broker, x.ExternalID = y.Issuer, y.Broker, y.ExternalID // said at the top and with the customer
+	x.Issuer, x.Broker, x.ExternalID, x.Center = y.Issuer, y.Broker, y.ExternalID, y.Center // said at the top and with the customer
 	d.rest(what, x, y)
 }
 

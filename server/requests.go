@@ -138,11 +138,15 @@ func (s *server) answered(v broker.RequestView, err error) (api.Request, error) 
 }
 
 func target(v broker.TargetView) api.Target {
+	var portal *api.Portal
+	if ic := v.Account.Center; ic != nil {
+		portal = &api.Portal{Start: ic.Start, Region: ic.Region}
+	}
 	return api.Target{
 		Target: v.Target, Customer: v.CustomerName, Account: string(v.Account.ID), Role: string(v.Role.Name), About: v.Role.About, Env: v.Account.Env,
 		Longest: brevet.FormatDuration(v.Answer.Longest), Approval: v.Answer.Approval.String(), Automatic: v.Answer.Approval.Automatic,
 		OnUse: v.Answer.Approval.Automatic && v.Answer.Entitlement.Activate == brevet.OnUse, MFA: string(v.Answer.MFA),
-		RoleARN: v.Account.RoleARN(v.Role.Name), Region: v.Account.Region, Endpoint: v.Endpoint,
+		RoleARN: v.Account.RoleARN(v.Role.Name), Region: v.Account.Region, Endpoint: v.Endpoint, Portal: portal,
 	}
 }
 

@@ -129,8 +129,10 @@ func readCatalog(cfg Config) ([]byte, *catalog.Catalog, error) {
 
 func (s *Service) newBroker(channels []broker.Channel) *broker.Broker {
 	cloud := aws.New(aws.Config{Token: s.token, Credentials: s.opt.Credentials, STS: s.opt.STS, API: s.opt.API, SignIn: s.opt.SignIn, Console: s.opt.Console, Issuer: s.cfg.URL, Now: s.opt.Now})
+	center := cloud.Center()
 	c := broker.Config{DB: s.DB, Clouds: map[string]brevet.Cloud{"aws": cloud}, Console: cloud.Console,
-		Seal: s.Keys.Seal, Unseal: s.Keys.Unseal, Ensure: s.Keys.Ensure, Endpoint: s.opt.Endpoint, Contract: stack.NewestContract, Prove: s.prove, Fits: aws.Fits, LogKey: s.Keys.LogKey(),
+		Center: broker.Center{Find: center.Find, Admit: center.Admit, Dismiss: center.Dismiss, Present: center.Present},
+		Seal:   s.Keys.Seal, Unseal: s.Keys.Unseal, Ensure: s.Keys.Ensure, Endpoint: s.opt.Endpoint, Contract: stack.NewestContract, Prove: s.prove, Fits: aws.Fits, LogKey: s.Keys.LogKey(),
 		Idle: s.cfg.idle, Absolute: s.cfg.absolute, Now: s.opt.Now, Log: s.opt.Log, Shifts: s.onCall().Shifts}
 	c.URL, c.Channels = s.cfg.URL, channels
 	for _, p := range s.cfg.Providers {

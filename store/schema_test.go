@@ -19,7 +19,7 @@ func TestSchema(t *testing.T) {
 	if diff := cmp.Diff(ours, theirs); diff != "" {
 		t.Errorf("SQLite and PostgreSQL differ (-SQLite +PostgreSQL):\n%s", diff)
 	}
-	for _, table := range []string{"events", "blinds", "requests", "grants", "sessions", "outbox", "revocations"} {
+	for _, table := range []string{"events", "blinds", "requests", "grants", "sessions", "outbox", "assignments", "revocations"} {
 		if !slices.Contains(ours, table+".customer_id") {
 			t.Errorf("table %s has no customer_id", table)
 		}

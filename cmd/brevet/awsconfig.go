@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/api"
 )
 
 // profile is one section of our block in the AWS config file.
@@ -15,6 +16,11 @@ type profile struct {
 	process  string // the command line of the credential process
 	region   string
 	endpoint string // "" = AWS's own
+
+	// portal makes the credentials instead of a process; then account and role
+	// say of what.
+	portal        *api.Portal
+	account, role string
 }
 
 // The lines that enclose our block for one server.
@@ -168,7 +174,14 @@ func block(server string, profiles []profile, eol string) string {
 	line("%s%s", beginMark, server)
 	for _, p := range profiles {
 		line("[profile %s]", p.name)
-		line("credential_process = %s", p.process)
+		if p.portal != nil {
+			line("sso_start_url = %s", p.portal.Start)
+			line("sso_region = %s", p.portal.Region)
+			line("sso_account_id = %s", p.account)
+			line("sso_role_name = %s", p.role)
+		} else {
+			line("credential_process = %s", p.process)
+		}
 		if p.region != "" {
 			line("region = %s", p.region)
 		}

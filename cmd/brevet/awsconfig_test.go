@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/api"
+	"github.com/brevet-access/brevet/keychain"
 )
 
 const testServer = "https://brevet.example.com"
@@ -29,6 +31,40 @@ region = eu-west-1
 endpoint_url = http://127.0.0.1:8479
 # END brevet
 `
+
+// TestPortal: where an access portal makes the credentials, AWS tools are sent
+// there, and what a server says about it cannot write other lines.
+func TestPortal(t *testing.T) {
+	c, s := &cli{}, &session{opened: &opened{server: testServer, home: keychain.At(t.TempDir())}}
+	target := api.Target{Target: "acme-prod/SRE", Account: "444455556666", Role: "SRE", Region: "eu-west-1",
+		Portal: &api.Portal{Start: "https://d-1234567890.awsapps.com/start", Region: "eu-central-1"}}
+	p, ok := c.profileFor(s, "/bin/brevet", target)
+	want := beginMark + testServer + `
+[profile acme-prod/SRE]
+sso_start_url = https://d-1234567890.awsapps.com/start
+sso_region = eu-central-1
+sso_account_id = 444455556666
+sso_role_name = SRE
+region = eu-west-1
+` + endMark + "\n"
+	if got := block(testServer, []profile{p}, "\n"); !ok || got != want {
+		t.Error(ok, cmp.Diff(want, got))
+	}
+	for name, change := range map[string]func(*api.Target){
+		"start":   func(t *api.Target) { t.Portal.Start = "https://x\ncredential_process = evil" },
+		"region":  func(t *api.Target) { t.Portal.Region = "x\ny" },
+		"account": func(t *api.Target) { t.Account = "4\ncredential_process = evil" },
+		"role":    func(t *api.Target) { t.Role = "a b" },
+	} {
+		bad := target
+		portal := *target.Portal
+		bad.Portal = &portal
+		change(&bad)
+		if _, ok := c.profileFor(s, "/bin/brevet", bad); ok {
+			t.Errorf("%s passes", name)
+		}
+	}
+}
 
 const oldBlock = "# BEGIN brevet https://brevet.example.com\n[profile gone/Role]\n# END brevet\n"
 

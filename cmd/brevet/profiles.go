@@ -100,7 +100,13 @@ func (c *cli) profileFor(s *session, program string, t api.Target) (profile, boo
 	}
 	line := commandLine(words...)
 	ok := plain(t.Target) && regionLike(t.Region) && endpointLike(t.Endpoint) && brevet.Printable(line) == line
-	return profile{name: t.Target, process: line, region: t.Region, endpoint: t.Endpoint}, ok
+	p := profile{name: t.Target, process: line, region: t.Region, endpoint: t.Endpoint}
+	if t.Portal != nil {
+		p.portal, p.account, p.role = t.Portal, t.Account, t.Role
+		ok = ok && t.Portal.Start != "" && endpointLike(t.Portal.Start) && t.Portal.Region != "" && regionLike(t.Portal.Region) &&
+			brevet.ValidAWSAccount(t.Account) && brevet.ValidRole(t.Role)
+	}
+	return p, ok
 }
 
 func plain(target string) bool {

@@ -1,0 +1,274 @@
+package broker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/broker"
+)
+
+const sreSet = "arn:aws:sso:::permissionSet/ssoins-7223aaaabbbbcccc/ps-1111222233334444"
+
+// door is an IAM Identity Center of which a test says how it fails.
+type door struct {
+	mu     sync.Mutex
+	in     map[brevet.Assignment]bool
+	fail   error // of the next calls
+	calls  []string
+	before func(verb string)
+}
+
+func (d *door) call(verb string, a brevet.Account, role brevet.RoleName, who brevet.Assignment) error {
+	if d.before != nil {
+		d.before(verb)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.calls = append(d.calls, verb+" "+string(role)+" "+who.Principal)
+	if d.fail != nil {
+		return d.fail
+	}
+	who.Account, who.Role = a.ID, role
+	if verb == "admit" {
+		d.in[who] = true
+	} else {
+		delete(d.in, who)
+	}
+	return nil
+}
+
+func (d *door) center() broker.Center {
+	return broker.Center{
+		Find: func(_ context.Context, _ brevet.Account, who brevet.Principal, h brevet.Handle) (string, error) {
+			if who.Subject != "sub-"+string(h) {
+				return "", errors.New("another person")
+			}
+			return "user-" + string(h), nil
+		},
+		Admit: func(_ context.Context, a brevet.Account, role brevet.RoleName, user string) error {
+			return d.call("admit", a, role, brevet.Assignment{Principal: user})
+		},
+		Dismiss: func(_ context.Context, a brevet.Account, role brevet.RoleName, who brevet.Assignment) error {
+			return d.call("dismiss", a, role, who)
+		},
+		Present: func(_ context.Context, a brevet.Account) (out []brevet.Assignment, err error) {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			for who := range d.in {
+				if who.Account == a.ID {
+					out = append(out, who)
+				}
+			}
+			return out, d.fail
+		},
+	}
+}
+
+func (d *door) said() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	defer func() { d.calls = nil }()
+	return strings.Join(d.calls, ", ")
+}
+
+// newDoor returns a house whose customer is entered through a door.
+func newDoor(t *testing.T, strays string) (*house, *door) {
+	h := newHouse(t)
+	d := &door{in: map[brevet.Assignment]bool{}}
+	h.Broker.Center = d.center()
+	var sets strings.Builder
+	for i, role := range []string{"ReadOnly", "Security", "SRE", "DevOps", "Data", "Admin"} {
+		fmt.Fprintf(&sets, "        %s: %s%d\n", role, sreSet[:len(sreSet)-1], i)
+	}
+	text := strings.Replace(string(sandboxCatalog()), "    accounts:\n", `    entry: identity-center
+    identity_center:
+      region: eu-west-1
+      instance: arn:aws:sso:::instance/ssoins-7223aaaabbbbcccc
+      store: d-1234567890
+      start: https://d-1234567890.awsapps.com/start
+      strays: `+strays+"\n      roles:\n"+sets.String()+"    accounts:\n", 1)
+	if _, err := h.Propose(t.Context(), brevet.Actor{System: "test"}, []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	return h, d
+}
+
+// TestCenter: whoever enters gets an assignment, keeps it while any grant of
+// theirs lives, and loses it then.
+func TestCenter(t *testing.T) {
+	h, d := newDoor(t, "report")
+	engineer, lead := h.login("engineer"), h.login("lead")
+	long := h.ask(engineer, "acme-prod/SRE", 2*time.Hour)
+	h.approve(lead, long.ID)
+	h.approve(lead, h.ask(engineer, "acme-prod/SRE", time.Hour).ID)
+	if got := d.said(); got != "" {
+		t.Errorf("before anybody enters: %s", got)
+	}
+	if _, err := h.Credential(t.Context(), engineer, broker.Want{Target: "acme-prod/SRE"}); !errors.Is(err, brevet.Invalid) || !strings.Contains(err.Error(), "access portal") {
+		t.Errorf("a credential: %v", err)
+	}
+	for range 2 {
+		c, err := h.Console(t.Context(), engineer, "acme-prod/SRE", "")
+		if want := "https://d-1234567890.awsapps.com/start/#/console?account_id=444455556666&role_name=SRE"; err != nil || c.URL != want {
+			t.Fatalf("%+v, %v", c, err)
+		}
+	}
+	if got := d.said(); got != "admit SRE user-engineer, admit SRE user-engineer" {
+		t.Error(got)
+	}
+	h.sweep()
+	h.advance(90 * time.Minute) // the shorter grant is over
+	h.sweep()
+	if got := d.said(); got != "" {
+		t.Errorf("while a grant lives: %s", got)
+	}
+	d.fail = brevet.Errorf(brevet.Unavailable, "not today")
+	h.advance(31 * time.Minute)
+	for range 3 {
+		h.Sweep(t.Context())
+		h.advance(2 * time.Second)
+	}
+	if got := d.said(); got != "dismiss SRE user-engineer" {
+		t.Errorf("it is tried again too soon: %s", got)
+	}
+	h.advance(time.Minute)
+	d.fail = nil
+	h.sweep()
+	h.advance(time.Hour)
+	h.sweep()
+	if got := d.said(); got != "dismiss SRE user-engineer" || len(d.in) != 0 {
+		t.Errorf("%s; in: %v", got, d.in)
+	}
+	var kinds []brevet.EventKind
+	for _, k := range h.events() {
+		if strings.HasPrefix(string(k), "assignment.") {
+			kinds = append(kinds, k)
+		}
+	}
+	if diff := cmp.Diff([]brevet.EventKind{brevet.AssignmentFailed, brevet.AssignmentRemoved}, kinds); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestCenterRevoked: a revocation closes the door at once, and again for
+// whoever enters anew.
+func TestCenterRevoked(t *testing.T) {
+	h, d := newDoor(t, "report")
+	engineer, lead := h.login("engineer"), h.login("lead")
+	for range 2 {
+		h.approve(lead, h.ask(engineer, "acme-prod/SRE", time.Hour).ID)
+		c, err := h.Console(t.Context(), engineer, "acme-prod/SRE", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.Revoke(t.Context(), h.login("security"), c.Grant, "laptop stolen", ""); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.Console(t.Context(), engineer, "acme-prod/SRE", ""); err == nil {
+			t.Error("let in after the revocation")
+		}
+		h.sweep()
+		if got := d.said(); got != "admit SRE user-engineer, dismiss SRE user-engineer" || len(d.in) != 0 {
+			t.Errorf("%s; in: %v", got, d.in)
+		}
+	}
+}
+
+// TestCenterCrossing: somebody who enters while they are being dismissed is in
+// afterwards.
+func TestCenterCrossing(t *testing.T) {
+	h, d := newDoor(t, "report")
+	engineer, lead := h.login("engineer"), h.login("lead")
+	h.approve(lead, h.ask(engineer, "acme-prod/SRE", time.Hour).ID)
+	if _, err := h.Console(t.Context(), engineer, "acme-prod/SRE", ""); err != nil {
+		t.Fatal(err)
+	}
+	h.advance(61 * time.Minute)
+	entered := make(chan error, 1)
+	var once sync.Once
+	d.before = func(verb string) {
+		if verb != "dismiss" {
+			return
+		}
+		once.Do(func() {
+			h.approve(lead, h.ask(engineer, "acme-prod/SRE", time.Hour).ID)
+			go func() {
+				_, err := h.Console(context.Background(), engineer, "acme-prod/SRE", "")
+				entered <- err
+			}()
+		})
+	}
+	h.sweep()
+	if err := <-entered; err != nil {
+		t.Fatal(err)
+	}
+	h.sweep()
+	if len(d.in) != 1 {
+		t.Errorf("in: %v after %s", d.in, d.said())
+	}
+	h.advance(61 * time.Minute)
+	h.sweep()
+	if len(d.in) != 0 {
+		t.Errorf("in: %v after %s", d.in, d.said())
+	}
+}
+
+// TestCenterStrays: who was let in by somebody else is found, and dismissed
+// only where the catalog says so; whom a grant lets in is never taken for one.
+func TestCenterStrays(t *testing.T) {
+	for _, strays := range []string{"report", "remove"} {
+		t.Run(strays, func(t *testing.T) {
+			h, d := newDoor(t, strays)
+			engineer := h.login("engineer")
+			h.approve(h.login("lead"), h.ask(engineer, "acme-prod/SRE", 4*time.Hour).ID)
+			if _, err := h.Console(t.Context(), engineer, "acme-prod/SRE", ""); err != nil {
+				t.Fatal(err)
+			}
+			user := brevet.Assignment{Account: "444455556666", Role: "Admin", Principal: "user-engineer"}
+			group := brevet.Assignment{Account: "444455556666", Role: "SRE", Principal: "group-ops", Group: true}
+			d.in[user], d.in[group] = true, true
+			h.advance(2 * time.Hour) // two hours, one look
+			h.sweep()
+			h.sweep()
+			want := map[string]int{"report": 3, "remove": 1}[strays]
+			if len(d.in) != want || !d.in[brevet.Assignment{Account: "444455556666", Role: "SRE", Principal: "user-engineer"}] {
+				t.Errorf("in: %v", d.in)
+			}
+			found := 0
+			for _, k := range h.events() {
+				if k == brevet.AssignmentFound {
+					found++
+				}
+			}
+			if found != 2 {
+				t.Errorf("%d were found", found)
+			}
+		})
+	}
+}
+
+// TestCenterRows: a row of an assignment lets nobody in, and one that was
+// deleted or closed by hand is found as a stray.
+func TestCenterRows(t *testing.T) {
+	h, d := newDoor(t, "remove")
+	engineer := h.login("engineer")
+	h.approve(h.login("lead"), h.ask(engineer, "acme-prod/SRE", time.Hour).ID)
+	if _, err := h.Console(t.Context(), engineer, "acme-prod/SRE", ""); err != nil {
+		t.Fatal(err)
+	}
+	h.edit(`UPDATE assignments SET state = 'closed'`)
+	h.edit(`INSERT INTO assignments SELECT 'as_x', customer_id, account, 'Admin', person, 'user-contractor', 'open', created_at, 0, 0, '' FROM assignments`)
+	h.advance(2 * time.Hour)
+	h.sweep()
+	if len(d.in) != 0 || strings.Contains(d.said(), "admit Admin") {
+		t.Errorf("in: %v", d.in)
+	}
+}

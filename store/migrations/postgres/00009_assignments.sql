@@ -1,0 +1,18 @@
+-- Who was let into a role of an account through IAM Identity Center: what has
+-- to be taken away once no grant lets them in any more.
+-- +goose Up
+CREATE TABLE assignments (
+    id          TEXT PRIMARY KEY,
+    customer_id TEXT NOT NULL,
+    account     TEXT NOT NULL,
+    role        TEXT NOT NULL,
+    person      TEXT NOT NULL,
+    principal   TEXT NOT NULL,
+    state       TEXT NOT NULL,
+    created_at  BIGINT NOT NULL,
+    due_at      BIGINT NOT NULL,
+    tries       BIGINT NOT NULL,
+    problem     TEXT NOT NULL
+);
+CREATE INDEX assignments_open ON assignments (due_at) WHERE state = 'open';
+
