@@ -47,6 +47,7 @@ const (
 	RouteBatchGet   = "GET /v1/batches/{id}"             // -> Batch
 	RouteGrants     = "GET /v1/grants"                   // ?scope=mine|all&live=true&limit= -> []Grant
 	RouteDrop       = "POST /v1/grants/{id}/drop"        // -> Grant
+	RouteExtend     = "POST /v1/grants/{id}/extend"      // Extend -> Request
 	RouteRevoke     = "POST /v1/grants/{id}/revoke"      // Revoke -> Revoked
 	RouteCredential = "POST /v1/credentials"             // CredentialRequest -> Credential
 	RouteConsole    = "POST /v1/console"                 // ConsoleRequest -> Console
@@ -161,6 +162,7 @@ type Request struct {
 	Duration  string     `json:"duration"`
 	State     string     `json:"state" enum:"pending,approved,denied,withdrawn,lapsed"`
 	Approval  string     `json:"approval"`
+	Extends   string     `json:"extends,omitempty" doc:"it moves the end of this grant and opens none"`
 	WaitsFor  string     `json:"waits_for,omitempty" doc:"who can decide now, while pending"`
 	Mine      bool       `json:"mine"`
 	CanDecide bool       `json:"can_decide"`

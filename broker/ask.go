@@ -136,13 +136,24 @@ func (b *Broker) ask(c brevet.Caller, account brevet.Account, role brevet.Role, 
 // place writes a request and, where policy approves it, its grant; the
 // policy's name stands for the approver.
 func (b *Broker) place(tx *store.Tx, c brevet.Caller, id brevet.RequestID, ask brevet.Ask, policy string) (r brevet.Request, g brevet.Grant, err error) {
+	return b.placeFor(tx, c, id, ask, policy, ask.Rule.Wait())
+}
+
+// mayAct checks that the caller is who they are by the log, and that the
+// customer is not gone.
+func (b *Broker) mayAct(tx *store.Tx, c brevet.Caller, customer brevet.CustomerID) error {
 	if err := proveSignIn(tx, c.SignIn); err != nil {
-		return r, g, err
+		return err
 	}
 	if err := provePerson(tx, c.Person); err != nil {
-		return r, g, err
+		return err
 	}
-	if err := b.stays(tx, ask.Customer); err != nil {
+	return b.stays(tx, customer)
+}
+
+// placeFor is place for a request that waits that long at most.
+func (b *Broker) placeFor(tx *store.Tx, c brevet.Caller, id brevet.RequestID, ask brevet.Ask, policy string, wait time.Duration) (r brevet.Request, g brevet.Grant, err error) {
+	if err := b.mayAct(tx, c, ask.Customer); err != nil {
 		return r, g, err
 	}
 	now := tx.Now()
@@ -153,7 +164,7 @@ func (b *Broker) place(tx *store.Tx, c brevet.Caller, id brevet.RequestID, ask b
 	if len(waiting) == mostPending {
 		return r, g, brevet.Errorf(brevet.Conflict, "%d of your requests wait for an answer already", mostPending).WithHint("brevet withdraw takes one back")
 	}
-	r, events := brevet.NewRequest(id, ask, actor(c), now, ask.Rule.Wait())
+	r, events := brevet.NewRequest(id, ask, actor(c), now, wait)
 	if ask.Rule.Automatic {
 		var more []brevet.Event
 		d := brevet.Decision{Policy: policy, Approve: true, Digest: r.Digest(), Addr: c.Addr}
@@ -168,8 +179,17 @@ func (b *Broker) place(tx *store.Tx, c brevet.Caller, id brevet.RequestID, ask b
 	if err := tx.AddRequest(r); err != nil || r.State != brevet.Approved {
 		return r, g, err
 	}
-	g, err = b.open(tx, r, brevet.Actor{Policy: policy})
+	g, err = b.take(tx, r, brevet.Actor{Policy: policy})
 	return r, g, err
+}
+
+// take carries out what was approved: a grant opens, or one that lives gets
+// its new end.
+func (b *Broker) take(tx *store.Tx, r brevet.Request, by brevet.Actor) (brevet.Grant, error) {
+	if r.Extends != "" {
+		return b.extend(tx, r, by)
+	}
+	return b.open(tx, r, by)
 }
 
 // open writes the grant of an approved request.

@@ -116,7 +116,7 @@ func (b *Broker) decideIn(tx *store.Tx, c, requester brevet.Caller, rules *rulin
 		return v, nil, err
 	}
 	if in.Approve {
-		answer, why, err := rules.stands(decided, requester, now)
+		answer, why, err := b.standsFor(tx, rules, decided, requester, now)
 		if err != nil {
 			return v, nil, err
 		}
@@ -139,7 +139,7 @@ func (b *Broker) decideIn(tx *store.Tx, c, requester brevet.Caller, rules *rulin
 		return v, nil, err
 	}
 	if decided.State == brevet.Approved {
-		if _, err := b.open(tx, decided, actor(c)); err != nil {
+		if _, err := b.take(tx, decided, actor(c)); err != nil {
 			return v, nil, err
 		}
 	}
@@ -199,19 +199,12 @@ func (b *Broker) requester(ctx context.Context, r brevet.Request) (brevet.Caller
 // decisions on it are enough under the rule that is in force now. why says
 // what changed; the error says that the requester's groups are not known.
 func (rules *ruling) stands(r brevet.Request, requester brevet.Caller, now time.Time) (a policy.Answer, why string, err error) {
-	account, ok := rules.AccountByID(r.Account)
-	if !ok || account.Customer != r.Customer {
-		return a, "the account has left the catalog", nil
-	}
-	role, ok := rules.Role(r.Account, r.Role)
-	if !ok {
-		return a, "the role has left the catalog", nil
-	}
-	if role.Digest() != r.RoleDigest {
-		return a, "the role was redefined since it was asked for", nil
+	account, why := rules.same(r)
+	if why != "" {
+		return a, why, nil
 	}
 	q := query(requester, account, r.Role, now)
-	q.Duration, q.Reason = r.Duration, r.Reason
+	q.Duration, q.Reason, q.BreakGlass = r.Duration, r.Reason, r.BreakGlass
 	a = rules.Policy.Decide(q)
 	enough := r.State != brevet.Approved || r.Meets(a.Approval)
 	if say := askedInVain(requester.Duty, r.Bound.Duty, now); say != "" && !(a.Allowed && enough) {
@@ -220,8 +213,7 @@ func (rules *ruling) stands(r brevet.Request, requester brevet.Caller, now time.
 	if !a.Allowed {
 		q.Groups.At = now // would they be entitled, if their groups were known to be what they were?
 		if rules.Policy.Decide(q).Allowed {
-			return a, "", brevet.Errorf(brevet.Unavailable, "the requester's groups could not be confirmed").
-				WithHint("try again; if it lasts, the requester signs in again with brevet login")
+			return a, "", groupsUnknown()
 		}
 		return a, "its requester is not entitled to it any more", nil
 	}
@@ -229,6 +221,28 @@ func (rules *ruling) stands(r brevet.Request, requester brevet.Caller, now time.
 		return a, "it needs another approval now: " + a.Approval.String(), nil
 	}
 	return a, "", nil
+}
+
+// same returns the account that r asks for, as it is now; why says that it,
+// or the role, is not what was asked for any more.
+func (rules *ruling) same(r brevet.Request) (account brevet.Account, why string) {
+	account, ok := rules.AccountByID(r.Account)
+	if !ok || account.Customer != r.Customer {
+		return account, "the account has left the catalog"
+	}
+	role, ok := rules.Role(r.Account, r.Role)
+	if !ok {
+		return account, "the role has left the catalog"
+	}
+	if role.Digest() != r.RoleDigest {
+		return account, "the role was redefined since it was asked for"
+	}
+	return account, ""
+}
+
+func groupsUnknown() error {
+	return brevet.Errorf(brevet.Unavailable, "the requester's groups could not be confirmed").
+		WithHint("try again; if it lasts, the requester signs in again with brevet login")
 }
 
 // stepUp judges the caller's multi-factor proof (law 6).

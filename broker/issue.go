@@ -57,6 +57,7 @@ type order struct {
 	console bool
 	grant   brevet.Grant
 	request brevet.Request
+	past    past
 	session brevet.Session
 	ttl     time.Duration
 	user    string    // at IAM Identity Center, where that lets them in
@@ -175,7 +176,8 @@ func (b *Broker) keep(ctx context.Context, o *order, have brevet.SessionID) (kep
 			return err
 		}
 		left := s.Expires.Sub(now)
-		ok = left >= o.min && (left > renewBefore || !s.Expires.Before(o.window().End))
+		end := o.window().End
+		ok = left >= o.min && (left > renewBefore || !s.Expires.Before(end)) && !(o.past.cutShort(s) && s.Expires.Before(end))
 		o.session = s
 		return nil
 	})
@@ -213,14 +215,19 @@ func (b *Broker) prove(tx *store.Tx, o *order, now time.Time) (err error) {
 	if o.request, err = tx.Request(o.grant.Request); err != nil {
 		return err
 	}
-	prove := proveGrant
+	o.past = past{}
 	if o.grant.State == brevet.Scheduled {
-		prove = proveScheduled
+		err = proveScheduled(tx, o.grant, o.request)
+	} else {
+		o.past, err = proveGrant(tx, o.grant, o.request)
 	}
-	if err := prove(tx, o.grant, o.request); err != nil {
+	if err != nil {
 		return err
 	}
 	a, why, err := o.rules.stands(o.request, o.caller, now)
+	if err == nil && why == "" {
+		why, err = o.rules.keepsExtensions(o.caller, o.grant, o.past, now)
+	}
 	if err != nil {
 		return err
 	}

@@ -131,23 +131,23 @@ func proveApproval(tx *store.Tx, r brevet.Request) error {
 
 // proveGrant checks law 11 for a grant and the request behind it: the log
 // holds the approval of exactly this ask and the activation of exactly this
-// window, and says nothing of the grant after it.
-func proveGrant(tx *store.Tx, g brevet.Grant, r brevet.Request) error {
-	if tx.GrantOver(g.ID) || tx.CustomerOver(g.Customer) {
-		return disagree("grant", string(g.ID)) // only rows that claim to live come here
+// window, with an approved request for each time that its end moved, and says
+// nothing of the grant after that.
+func proveGrant(tx *store.Tx, g brevet.Grant, r brevet.Request) (past, error) {
+	if tx.GrantOver(g.ID) || tx.CustomerOver(g.Customer) || !newest(tx, string(g.ID), g.Leaf) {
+		return past{}, disagree("grant", string(g.ID)) // only rows that claim to live come here
 	}
 	if err := proveApproval(tx, r); err != nil {
-		return err
+		return past{}, err
 	}
-	e, err := tx.Proven(g.Leaf)
+	w, e, err := proveWindow(tx, g)
 	if err != nil {
-		return err
+		return w, err
 	}
-	if e.Kind != brevet.GrantActivated || !sameGrant(e, g, r) || !newest(tx, string(g.ID), g.Leaf) || e.Start == nil || !e.Start.Equal(g.Start) || e.End == nil || !e.End.Equal(g.End) ||
-		!g.End.Equal(r.EndOf(g.Start)) {
-		return disagree("grant", string(g.ID))
+	if r.Extends != "" || !sameGrant(e, g, r) || !e.End.Equal(r.EndOf(g.Start)) || g.Duration != r.Duration {
+		return w, disagree("grant", string(g.ID))
 	}
-	return nil
+	return w, nil
 }
 
 // proveScheduled does the same for a grant that waits for its first use: it

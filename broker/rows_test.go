@@ -41,12 +41,16 @@ func crime(t *testing.T) (h *house, tokens map[string]string, allowed map[attemp
 	h.ask(who["engineer"], "acme-prod/DevOps", time.Hour)
 	live := grant("acme-prod/Security")
 	first := h.want(who["contractor"], "acme-staging/ReadOnly", "")
-	return h, tokens, map[attempt]time.Time{{"engineer", "acme-prod/Security"}: live.Grant.End, {"contractor", "acme-staging/ReadOnly"}: first.Grant.End}
+	h.ask(who["engineer"], "acme-staging/SRE", 30*time.Minute)
+	longer := h.extend(who["engineer"], h.want(who["engineer"], "acme-staging/SRE", "").Grant.ID, 20*time.Minute)
+	h.extend(who["engineer"], live.Grant.ID, time.Hour) // nobody decides
+	return h, tokens, map[attempt]time.Time{{"engineer", "acme-prod/Security"}: live.Grant.End, {"contractor", "acme-staging/ReadOnly"}: first.Grant.End,
+		{"engineer", "acme-staging/SRE"}: longer.Grant.End}
 }
 
 var attempts = []attempt{
 	{"engineer", "acme-prod/ReadOnly"}, {"engineer", "acme-prod/SRE"}, {"engineer", "acme-prod/Data"}, {"engineer", "acme-prod/DevOps"},
-	{"engineer", "acme-prod/Security"}, {"engineer", "acme-prod/Admin"}, {"contractor", "acme-staging/ReadOnly"}, {"contractor", "acme-prod/Security"},
+	{"engineer", "acme-prod/Security"}, {"engineer", "acme-prod/Admin"}, {"engineer", "acme-staging/SRE"}, {"contractor", "acme-staging/ReadOnly"}, {"contractor", "acme-prod/Security"},
 }
 
 // tryAll makes every attempt and complains about each credential that should

@@ -75,6 +75,15 @@ func (b *Broker) requestView(tx *store.Tx, c brevet.Caller, r brevet.Request, no
 	if r.State != brevet.Approved {
 		return v, nil
 	}
+	if r.Extends != "" {
+		g, err := tx.Grant(r.Extends)
+		if err != nil {
+			return v, err
+		}
+		gv, err := b.grantView(tx, g, now)
+		v.Grant = &gv
+		return v, err
+	}
 	grants, err := tx.Grants(store.GrantFilter{Person: r.Person, Account: r.Account, Role: r.Role, Limit: 100})
 	if err != nil {
 		return v, err

@@ -124,7 +124,12 @@ func (p *parser) checkEntitlement(e *entitlement) int {
 	}
 	p.checkRoles(e, reached)
 	p.ownRotas(k, e.Who, e.who)
-	p.checkApproval(e, k)
+	if e.BreakGlass != nil {
+		p.checkBreakGlass(e, k)
+	} else {
+		p.checkApproval(e, k)
+		p.checkExtension(e, k)
+	}
 	p.checkTexts(e)
 	return len(reached) * len(e.Roles)
 }

@@ -287,10 +287,12 @@ func (d *differ) entitlement(o, n *brevet.Entitlement) {
 		d.duration(what+": ahead", cmp.Or(o.Ahead, brevet.DefaultAhead), cmp.Or(n.Ahead, brevet.DefaultAhead))
 	}
 	d.approval(what, o, n)
+	d.extension(what, o, n)
 	x, y := *o, *n
 	x.Customer, x.Who, x.Accounts, x.Roles, x.Longest, x.MFA = y.Customer, y.Who, y.Accounts, y.Roles, y.Longest, y.MFA
 	x.Activate, x.GroupsWithin, x.Approval = y.Activate, y.GroupsWithin, y.Approval
 	x.Reason, x.Ticket, x.Ahead = y.Reason, y.Ticket, y.Ahead
+	x.Extend, x.ExtendLongest, x.BreakGlass = y.Extend, y.ExtendLongest, y.BreakGlass
 	d.rest(what, x, y)
 }
 

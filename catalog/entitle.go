@@ -13,16 +13,21 @@ import (
 // entitlement is an entitlement and where its parts stood.
 type entitlement struct {
 	brevet.Entitlement
-	at       value
+	self, at value // at: its name
 	who      value
 	customer named
 	accounts []named // names, numbers, env:NAME or *
 	roles    []named
 	longest  value
 	approval value
-	steps    []value // where each step of the approval stood
 	ticket   value
-	by       []value // where each step's approvers stood; its own place if there are none
+	steps    []value      // where each step of the approval stood
+	by       []value      // where each step's approvers stood; its own place if there are none
+	extend   *entitlement // its approval is that of extensions; nil where they have none of their own
+	most     value        // where extend_longest stood
+	glass    value        // where break_glass stood
+	review   value
+	activate value
 }
 
 // subjects is brevet's, read from a list of handles and group:NAME.
@@ -31,7 +36,7 @@ type subjects struct {
 }
 
 func (p *parser) readEntitlement(v value) {
-	e := &entitlement{at: v, who: v, longest: v, approval: v, ticket: v}
+	e := &entitlement{self: v, at: v, who: v, longest: v, approval: v, ticket: v}
 	e.Activate = brevet.OnApproval
 	e.Reason.Required = true
 	e.Approval.Steps = []brevet.Step{{Quorum: 1}}
@@ -50,17 +55,28 @@ func (p *parser) readEntitlement(v value) {
 		"longest": func(v value) {
 			e.Longest, e.longest = p.duration(v, minGrant, maxGrant), v
 		},
-		"approval":      func(v value) { p.readApproval(e, v) },
-		"mfa":           func(v value) { e.MFA = p.rung(v) },
-		"activate":      func(v value) { e.Activate = p.activation(v) },
-		"groups_within": func(v value) { e.GroupsWithin = p.duration(v, time.Minute, 24*time.Hour) },
-		"reason":        func(v value) { e.Reason = p.textRule(v, e.Reason) },
-		"ticket":        func(v value) { e.Ticket, e.ticket = p.textRule(v, e.Ticket), v },
-		"ahead":         func(v value) { e.Ahead = p.duration(v, time.Minute, maxAhead) },
-		"unanswered":    func(v value) { unanswered = p.duration(v, time.Minute, maxWait) },
-		"approvers":     func(v value) { known, member = p.approvers(v) },
+		"approval": func(v value) { p.readApproval(e, v) },
+		"mfa":      func(v value) { e.MFA = p.rung(v) },
+		"activate": func(v value) { e.Activate, e.activate = p.activation(v), v },
+		"extend": func(v value) {
+			e.extend = &entitlement{at: v, approval: v}
+			e.extend.Approval.Steps, e.extend.steps, e.extend.by = []brevet.Step{{Quorum: 1}}, []value{v}, []value{v}
+			p.readApproval(e.extend, v)
+			e.Extend = &e.extend.Approval
+		},
+		"extend_longest": func(v value) { e.ExtendLongest, e.most = p.duration(v, minGrant, maxGrant), v },
+		"break_glass":    func(v value) { p.readBreakGlass(e, v) },
+		"groups_within":  func(v value) { e.GroupsWithin = p.duration(v, time.Minute, 24*time.Hour) },
+		"reason":         func(v value) { e.Reason = p.textRule(v, e.Reason) },
+		"ticket":         func(v value) { e.Ticket, e.ticket = p.textRule(v, e.Ticket), v },
+		"ahead":          func(v value) { e.Ahead = p.duration(v, time.Minute, maxAhead) },
+		"unanswered":     func(v value) { unanswered = p.duration(v, time.Minute, maxWait) },
+		"approvers":      func(v value) { known, member = p.approvers(v) },
 	}, "name", "who", "customer", "accounts", "roles", "longest")
 	e.Approval.Known, e.Approval.Member, e.Approval.Unanswered = known, member, unanswered
+	if e.extend != nil {
+		e.Extend.Known, e.Extend.Member, e.Extend.Unanswered = known, member, unanswered
+	}
 	if e.who != v && e.who.Kind == yaml.SequenceNode && len(e.who.Content) == 0 {
 		p.errorf(e.who, "must name somebody")
 	}
@@ -68,6 +84,27 @@ func (p *parser) readEntitlement(v value) {
 		e.Roles = append(e.Roles, brevet.RoleName(n.name))
 	}
 	p.entitlements = append(p.entitlements, e)
+}
+
+// mostBreakGlass bounds how often one person may break the glass in a day.
+const mostBreakGlass = 10
+
+// readBreakGlass reads {review, most}.
+func (p *parser) readBreakGlass(e *entitlement, v value) {
+	e.BreakGlass, e.glass, e.review = &brevet.BreakGlass{Most: 3}, v, v
+	p.mapping(v, fields{
+		"review": func(v value) {
+			e.BreakGlass.Review, e.review = p.subjects(v).Subjects, v
+			if v.Kind == yaml.SequenceNode && len(v.Content) == 0 {
+				p.errorf(v, "must name somebody; leave it out for the holders of decide")
+			}
+		},
+		"most": func(v value) {
+			if e.BreakGlass.Most = p.integer(v, 1); e.BreakGlass.Most > mostBreakGlass {
+				p.errorf(v, "at most %d times in 24 h", mostBreakGlass)
+			}
+		},
+	})
 }
 
 func (p *parser) activation(v value) brevet.Activation {

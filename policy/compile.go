@@ -91,11 +91,10 @@ func (s *Set) add(e brevet.Entitlement) error {
 	if _, ok := s.entitlements[e.Name]; ok {
 		return errors.New("another entitlement has this name")
 	}
-	approval, err := s.expand(e)
+	shared, err := s.shared(e)
 	if err != nil {
 		return err
 	}
-	shared := &entitlement{Entitlement: e, approval: approval}
 	s.entitlements[e.Name] = shared
 	tightest := time.Duration(0)
 	for _, id := range e.Accounts {
@@ -109,7 +108,11 @@ func (s *Set) add(e brevet.Entitlement) error {
 				continue
 			}
 			r := ruleOf(shared, c)
-			c.rules = append(c.rules, r)
+			if e.BreakGlass != nil {
+				c.urgent = append(c.urgent, r)
+			} else {
+				c.rules = append(c.rules, r)
+			}
 			if tightest == 0 || r.within < tightest {
 				tightest = r.within
 			}
@@ -121,8 +124,11 @@ func (s *Set) add(e brevet.Entitlement) error {
 	shared.GroupsWithin = tightest
 	known := s.rightsAt(e.Customer)
 	known.know(s.people(e.Who))
-	for _, step := range approval.Steps {
+	for _, step := range slices.Concat(shared.approval.Steps, shared.extend.Steps) {
 		known.know(s.people(step.Everybody()))
+	}
+	if e.BreakGlass != nil {
+		known.know(s.people(shared.BreakGlass.Review))
 	}
 	return nil
 }
@@ -151,9 +157,12 @@ func (s *Set) makeCell(account *brevet.Account, name brevet.RoleName) *cell {
 // tighter bound on MFA count, and the customer is asked last.
 func ruleOf(e *entitlement, c *cell) rule {
 	role := c.role
-	r := rule{entitlement: e, approval: c.approval(e.approval), longest: e.Longest, mfa: role.MFA.Tighter(e.MFA), within: e.GroupsWithin}
+	r := rule{entitlement: e, approval: c.approval(e.approval), extend: c.approval(e.extend), longest: e.Longest, mfa: role.MFA.Tighter(e.MFA), within: e.GroupsWithin}
 	if role.Max > 0 && role.Max < r.longest {
 		r.longest = role.Max
+	}
+	if e.BreakGlass != nil {
+		r.longest, r.approval = min(r.longest, brevet.MaxBreakGlass), e.approval // nobody is asked
 	}
 	if r.within == 0 {
 		r.within = GroupsWithin
@@ -172,9 +181,8 @@ func (c *cell) approval(rule brevet.Approval) brevet.Approval {
 	return c.consent.On(rule)
 }
 
-// expand puts the holders of decide where a step names nobody.
-func (s *Set) expand(e brevet.Entitlement) (brevet.Approval, error) {
-	a := e.Approval
+// expand puts the holders of decide where a step of a names nobody.
+func (s *Set) expand(e brevet.Entitlement, a brevet.Approval) (brevet.Approval, error) {
 	if a.Automatic {
 		return brevet.Approval{Automatic: true}, nil
 	}
@@ -199,6 +207,7 @@ func (s *Set) expand(e brevet.Entitlement) (brevet.Approval, error) {
 func (s *Set) seal() {
 	for _, c := range s.cells {
 		slices.SortStableFunc(c.rules, prefer)
+		slices.SortStableFunc(c.urgent, prefer)
 		c.index = newIndex(c.rules)
 		s.targets = append(s.targets, c)
 	}

@@ -39,14 +39,36 @@ func (s *Set) editors(c brevet.CustomerID) string {
 // nobody explains, for every entitlement of the cell, why it does not cover
 // the person.
 func (c *cell) nobody(q *Query) []brevet.Unmet {
-	var out []brevet.Unmet
-	for i := range c.rules[:min(len(c.rules), many)] {
-		out = append(out, c.rules[i].miss(q))
+	rules := c.rules
+	if q.BreakGlass {
+		rules = c.urgent
 	}
-	if more := len(c.rules) - many; more > 0 {
+	if q.Extends != "" {
+		rules = slices.DeleteFunc(slices.Clone(rules), func(r rule) bool { return r.Name != q.Extends })
+	}
+	if len(rules) == 0 {
+		return []brevet.Unmet{c.none(q)}
+	}
+	var out []brevet.Unmet
+	for i := range rules[:min(len(rules), many)] {
+		out = append(out, rules[i].miss(q))
+	}
+	if more := len(rules) - many; more > 0 {
 		out = append(out, brevet.Unmet{Condition: fmt.Sprintf("or one of %d more entitlements", more), Have: "none covers you", Remedy: "brevet ls"})
 	}
 	return out
+}
+
+// none explains that the role has no entitlement of the kind that q asks for.
+func (c *cell) none(q *Query) brevet.Unmet {
+	t := brevet.Target{Account: c.account.Name, Role: c.role.Name}.String()
+	switch {
+	case q.Extends != "":
+		return brevet.Unmet{Condition: "the entitlement that the grant was given under, " + q.Extends, Have: "it does not name " + t + " any more", Remedy: "brevet request " + t}
+	case q.BreakGlass:
+		return brevet.Unmet{Condition: "an entitlement to break the glass for " + t, Have: "there is none", Remedy: "brevet request " + t}
+	}
+	return brevet.Unmet{Condition: "an entitlement for " + t, Have: "there is none but for emergencies", Remedy: "in one: brevet break-glass " + t}
 }
 
 // miss explains why the entitlement does not cover the person.
@@ -91,15 +113,20 @@ func age(t, now time.Time) string { return brevet.FormatDuration(max(0, now.Sub(
 // tooLong explains that no entitlement that covers the person permits the
 // duration.
 func (c *cell) tooLong(q *Query) []brevet.Unmet {
-	var longest *rule
+	longest := c.pick(q)
+	most, _ := longest.terms(q)
 	for i := range c.rules {
-		if r := &c.rules[i]; r.covers(q) && (longest == nil || r.longest > longest.longest) {
-			longest = r
+		if r := &c.rules[i]; q.Extends == "" && !q.BreakGlass && r.covers(q) && r.longest > most {
+			longest, most = r, r.longest
 		}
 	}
-	at := brevet.FormatDuration(longest.longest)
+	at := brevet.FormatDuration(most)
 	if q.Duration < 0 {
 		return []brevet.Unmet{{Condition: "a positive duration", Have: q.Duration.String(), Remedy: "--for " + at}}
+	}
+	if q.Extends != "" {
+		return []brevet.Unmet{{Condition: fmt.Sprintf("at most %s in all (entitlement %s)", at, longest.Name),
+			Have: "with this extension it would be " + brevet.FormatDuration(q.Duration), Remedy: "extend it by less, or ask anew with brevet request"}}
 	}
 	return []brevet.Unmet{{Condition: fmt.Sprintf("at most %s (entitlement %s)", at, longest.Name),
 		Have: "you ask for " + brevet.FormatDuration(q.Duration), Remedy: "--for " + at}}

@@ -43,6 +43,13 @@ type Query struct {
 	Addr     string         // the client's network address, without port
 	Duty     *brevet.Roster // who is on duty; nil: nobody
 	Now      time.Time
+
+	// Extends names the entitlement of a grant that is to be extended: only
+	// that one counts, by its rules for extensions, and Duration is how long the whole
+	// grant would become.
+	Extends string
+	// BreakGlass asks for what is for emergencies; without it, that does not exist.
+	BreakGlass bool
 }
 
 // Answer says what policy makes of a Query. A refusal lists every condition
@@ -93,6 +100,7 @@ type cell struct {
 	account *brevet.Account
 	role    *brevet.Role
 	rules   []rule          // best first
+	urgent  []rule          // those for emergencies, best first
 	consent *brevet.Consent // the customer's own step; nil: none here
 	index   *index          // nil where rules are few
 	cedar   guarded
@@ -102,6 +110,7 @@ type cell struct {
 type rule struct {
 	*entitlement
 	approval brevet.Approval // the entitlement's, and the customer's own word
+	extend   brevet.Approval // likewise, for more time
 	longest  time.Duration
 	mfa      brevet.Rung
 	within   time.Duration
@@ -111,6 +120,7 @@ type rule struct {
 type entitlement struct {
 	brevet.Entitlement
 	approval brevet.Approval
+	extend   brevet.Approval
 }
 
 // Find returns the entitlement of that name. Its GroupsWithin is the tightest
@@ -156,10 +166,11 @@ func (s *Set) decide(q *Query, listing bool) (Answer, *rule) {
 	if r == nil {
 		return Answer{Unmet: c.nobody(q)}, nil
 	}
-	if q.Duration > r.longest || q.Duration < 0 {
+	longest, approval := r.terms(q)
+	if q.Duration > longest || q.Duration < 0 {
 		return Answer{Unmet: c.tooLong(q)}, nil
 	}
-	a := Answer{Allowed: true, Entitlement: r.Entitlement, Approval: r.approval, MFA: r.mfa, Longest: r.longest}
+	a := Answer{Allowed: true, Entitlement: r.Entitlement, Approval: approval, MFA: r.mfa, Longest: longest}
 	a.Entitlement.GroupsWithin = r.within
 	if a.Approval.Automatic {
 		a.Policy = r.Name
@@ -261,6 +272,9 @@ func newIndex(rules []rule) *index {
 // pick returns the best rule that covers the person, nil if none does. One
 // that permits the duration goes before one that does not.
 func (c *cell) pick(q *Query) *rule {
+	if q.BreakGlass || q.Extends != "" {
+		return c.pickSpecial(q)
+	}
 	b := best{at: len(c.rules)}
 	if c.index == nil {
 		for i := range c.rules {

@@ -156,7 +156,7 @@ func (s *server) request(v broker.RequestView) api.Request {
 		Duration: brevet.FormatDuration(v.Duration), State: string(v.State), Approval: v.Rule.String(), WaitsFor: v.WaitsFor,
 		Mine: v.Mine, CanDecide: v.CanDecide, Created: v.Created, Lapses: v.Lapses, Decided: v.Decided, Digest: v.Digest(),
 		NotBefore: v.NotBefore, Scope: v.Scope, SessionPolicy: v.SessionPolicy, Batch: string(v.Batch),
-		Decisions: each(v.Decisions, decision),
+		Decisions: each(v.Decisions, decision), Extends: string(v.Extends),
 	}
 	if v.Grant != nil {
 		g := grant(*v.Grant)

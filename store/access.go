@@ -50,6 +50,7 @@ type RequestFilter struct {
 	Customers []brevet.CustomerID
 	State     brevet.RequestState
 	Batch     brevet.BatchID
+	Extends   brevet.GrantID
 	Before    time.Time // created before
 	LapsedAt  time.Time // whose time to be answered is over at this moment
 	Limit     int
@@ -61,6 +62,7 @@ func (tx *Tx) Requests(want RequestFilter) ([]brevet.Request, error) {
 	is(f, "person_id", want.Person)
 	is(f, "state", want.State)
 	is(f, "batch", want.Batch)
+	is(f, "extends", want.Extends)
 	among(f, "customer_id", want.Customers)
 	if !want.Before.IsZero() {
 		f.add("created_at < ?", micros(want.Before))
