@@ -148,8 +148,11 @@ func (b *Broker) extendIn(tx *store.Tx, c brevet.Caller, rules *ruling, in Exten
 	if err != nil {
 		return r, err
 	}
-	if why != "" {
-		return r, brevet.Errorf(brevet.Denied, "grant %s cannot be extended: %s", g.ID, why).WithUnmet(a.Unmet...)
+	switch {
+	case len(a.Unmet) > 0:
+		return r, brevet.Errorf(brevet.Denied, "grant %s cannot be extended by %s", g.ID, brevet.FormatDuration(in.Duration)).WithUnmet(a.Unmet...)
+	case why != "":
+		return r, brevet.Errorf(brevet.Denied, "grant %s cannot be extended: %s", g.ID, why)
 	}
 	ask := brevet.Ask{Person: c.Person.ID, Customer: g.Customer, Account: g.Account, Role: g.Role, RoleDigest: first.RoleDigest,
 		Entitlement: first.Entitlement, Rule: a.Approval, Activate: brevet.OnApproval, MFA: a.MFA, Duration: in.Duration,
