@@ -130,6 +130,18 @@ func (g Grant) Expire(by Actor, now time.Time) (Grant, []Event, error) {
 	return g, []Event{e}, nil
 }
 
+// Miss ends a scheduled grant that must not begin; why says what stands in
+// the way.
+func (g Grant) Miss(why string, by Actor, now time.Time) (Grant, []Event, error) {
+	if g.State != Scheduled {
+		return g, nil, Errorf(Conflict, "grant %s is %s already", g.ID, g.State)
+	}
+	g.State, g.Closed = Ended, now
+	e := g.event(GrantEnded, by, now)
+	e.Reason = why
+	return g, []Event{e}, nil
+}
+
 // Drop hands the grant back at the wish of its holder.
 func (g Grant) Drop(by Actor, now time.Time) (Grant, []Event, error) {
 	if by.Person != g.Person {

@@ -248,6 +248,7 @@ type Why struct {
 type CredentialRequest struct {
 	Target       string `json:"target" maxLength:"110"`
 	MinRemaining string `json:"min_remaining,omitempty" doc:"refuse what lives shorter, as 45m" maxLength:"20"`
+	Grant        string `json:"grant,omitempty" doc:"under this grant and no other; absent: the best of the caller's" maxLength:"40"`
 	Have         string `json:"have,omitempty" doc:"session id of the credential in hand" maxLength:"40"`
 }
 

@@ -264,7 +264,7 @@ func (b *Broker) prepare(ctx context.Context, c brevet.Caller, in Ask) (p prepar
 
 // meets holds what was asked against the entitlement's rules on it.
 func meets(in Ask, e brevet.Entitlement, now time.Time) error {
-	unmet := append(e.Reason.Unmet("reason", in.Reason), e.Ticket.Unmet("ticket", in.Ticket)...)
+	unmet := texts(e, in.Reason, in.Ticket)
 	if len(unmet) > 0 {
 		return brevet.Errorf(brevet.Invalid, "%s needs %s", in.Target, unmet[0].Condition).WithHint("%s", unmet[0].Remedy).WithUnmet(unmet...)
 	}
@@ -274,4 +274,21 @@ func meets(in Ask, e brevet.Entitlement, now time.Time) error {
 			brevet.FormatDuration(ahead), e.Name).WithHint("ask for an earlier start, or ask again later")
 	}
 	return nil
+}
+
+func texts(e brevet.Entitlement, reason, ticket string) []brevet.Unmet {
+	return append(e.Reason.Unmet("reason", reason), e.Ticket.Unmet("ticket", ticket)...)
+}
+
+// textsUnmet holds a request against the rules that are in force now. What
+// opened by itself was not asked for a reason, and an extension has the ticket
+// of what it extends.
+func textsUnmet(r brevet.Request, e brevet.Entitlement) []brevet.Unmet {
+	switch {
+	case r.Extends != "":
+		return nil
+	case r.Rule.Automatic && r.Activate == brevet.OnUse:
+		return e.Ticket.Unmet("ticket", r.Ticket)
+	}
+	return texts(e, r.Reason, r.Ticket)
 }

@@ -95,6 +95,7 @@ type Broker struct {
 	Config
 	ruling   atomic.Pointer[ruling]
 	changes  changes
+	starts   starts
 	letters  changes // there is something to send
 	settled  changes // a message was sent, or was not
 	lanes    []*lane

@@ -217,6 +217,9 @@ func (rules *ruling) stands(r brevet.Request, requester brevet.Caller, now time.
 		}
 		return a, "its requester is not entitled to it any more", nil
 	}
+	if unmet := textsUnmet(r, a.Entitlement); len(unmet) > 0 {
+		return a, "it needs " + unmet[0].Condition + " now", nil
+	}
 	if !enough {
 		return a, "it needs another approval now: " + a.Approval.String(), nil
 	}

@@ -22,6 +22,7 @@ type Want struct {
 	Target       string
 	MinRemaining time.Duration
 	Have         brevet.SessionID
+	Grant        brevet.GrantID // under this one and no other; "": the best
 }
 
 // Issued is a credential, or with Keep the word that the one in hand stands.
@@ -55,6 +56,7 @@ type order struct {
 	rules   *ruling
 	min     time.Duration // how long the credential must live at least
 	console bool
+	only    brevet.GrantID // no other grant will do; "": any
 	grant   brevet.Grant
 	request brevet.Request
 	past    past
@@ -89,7 +91,7 @@ func (b *Broker) credential(ctx context.Context, c brevet.Caller, w Want) (Issue
 	if o.account.Center != nil {
 		return Issued{}, byPortal(o)
 	}
-	o.min = w.MinRemaining
+	o.min, o.only = w.MinRemaining, w.Grant
 	if w.Have != "" {
 		kept, ok, err := b.keep(ctx, o, w.Have)
 		if err != nil || ok {
@@ -189,18 +191,36 @@ func (b *Broker) keep(ctx context.Context, o *order, have brevet.SessionID) (kep
 	return kept, true, nil
 }
 
-// best returns the caller's live grant that ends last (law 7); its zero value
-// if there is none.
+// best returns the live grant that a credential is issued under; its zero
+// value if there is none. Overlapping grants compose (law 7): of those that
+// give the whole role it is the one that ends last. One that was narrowed comes
+// after them, so that asking for less takes nothing away from who holds more;
+// of several of these it is the one that was asked for last. A grant that was
+// named goes before all others.
 func (b *Broker) best(tx *store.Tx, o *order, now time.Time) (brevet.Grant, error) {
 	grants, err := tx.Grants(store.GrantFilter{Person: o.caller.Person.ID, Account: o.account.ID, Role: o.role.Name,
 		States: []brevet.GrantState{brevet.Active}, Limit: 1000})
 	if err != nil {
 		return brevet.Grant{}, err
 	}
+	grants = slices.DeleteFunc(grants, func(g brevet.Grant) bool { return !g.Live(now) || o.only != "" && g.ID != o.only })
+	if len(grants) <= 1 {
+		return append(grants, brevet.Grant{})[0], nil
+	}
 	var best brevet.Grant
+	narrow := true // best was narrowed, or is none
 	for _, g := range grants {
-		if g.Live(now) && g.End.After(best.End) {
-			best = g
+		r, err := tx.Request(g.Request)
+		if err != nil {
+			return brevet.Grant{}, err
+		}
+		less := r.SessionPolicy != ""
+		later := g.End.After(best.End)
+		if less {
+			later = g.Created.After(best.Created)
+		}
+		if best.ID == "" || narrow && !less || narrow == less && later {
+			best, narrow = g, less
 		}
 	}
 	return best, nil
@@ -242,7 +262,14 @@ func (b *Broker) prove(tx *store.Tx, o *order, now time.Time) (err error) {
 
 // issue is intent, effect, outcome.
 func (b *Broker) issue(ctx context.Context, o *order) (brevet.Credential, error) {
-	if err := b.intend(ctx, o); err != nil {
+	err := b.intend(ctx, o)
+	if err == error(errBegin) {
+		if err = b.beginGrant(ctx, o.grant.ID); err == nil {
+			o.grant = brevet.Grant{}
+			err = b.intend(ctx, o)
+		}
+	}
+	if err != nil {
 		if errors.Is(err, brevet.StepUp) || errors.Is(err, brevet.Denied) {
 			err = b.refused(ctx, o.caller, o.account, o.role.Name, "credential", err)
 		}
@@ -279,6 +306,9 @@ func (b *Broker) intend(ctx context.Context, o *order) error {
 			return err
 		}
 	}
+	if o.toBegin() {
+		return errBegin
+	}
 	grant, request := o.grant, o.request
 	return b.DB.Update(ctx, func(tx *store.Tx) error {
 		o.grant, o.request = grant, request // the closure may be run again
@@ -296,6 +326,9 @@ func (b *Broker) intend(ctx context.Context, o *order) error {
 			if err := b.choose(tx, o, now); err != nil {
 				return err
 			}
+		}
+		if o.toBegin() {
+			return errBegin
 		}
 		rung, err := b.rung(tx, o, now)
 		if err != nil {
@@ -359,8 +392,18 @@ func (b *Broker) rung(tx *store.Tx, o *order, now time.Time) (brevet.Rung, error
 	return rung, nil
 }
 
+// firstUseReason is that of what opens by itself: nobody was asked for one.
+const firstUseReason = "opened at first use"
+
+// opensOnUse: what demands a ticket must be asked for, so that there is one.
 func (b *Broker) opensOnUse(o *order) bool {
-	return o.answer.Approval.Automatic && o.answer.Entitlement.Activate == brevet.OnUse
+	return o.answer.Approval.Automatic && o.answer.Entitlement.Activate == brevet.OnUse && !o.answer.Entitlement.Ticket.Required && o.only == ""
+}
+
+// toBegin reports whether the order's grant waits for a start that was asked
+// for.
+func (o *order) toBegin() bool {
+	return o.grant.State == brevet.Scheduled && !o.grant.Start.IsZero()
 }
 
 // lease decides how long the credential lives.
@@ -386,7 +429,7 @@ func (b *Broker) scheduled(tx *store.Tx, o *order, now time.Time) ([]brevet.Gran
 	grants, err := tx.Grants(store.GrantFilter{Person: o.caller.Person.ID, Account: o.account.ID, Role: o.role.Name,
 		States: []brevet.GrantState{brevet.Scheduled}, Limit: 100})
 	return slices.DeleteFunc(grants, func(g brevet.Grant) bool {
-		return g.Start.After(now) || !now.Before(g.Waits) || tx.GrantOver(g.ID)
+		return g.Start.After(now) || !now.Before(g.Waits) || tx.GrantOver(g.ID) || o.only != "" && g.ID != o.only
 	}), err
 }
 
@@ -394,7 +437,7 @@ func (b *Broker) scheduled(tx *store.Tx, o *order, now time.Time) ([]brevet.Gran
 // policy opens now.
 func (b *Broker) firstUse(tx *store.Tx, o *order, now time.Time) (err error) {
 	if o.grant.ID == "" {
-		ask := b.ask(o.caller, o.account, o.role, o.answer, o.rules, Ask{Duration: o.answer.Longest, Reason: "opened at first use"})
+		ask := b.ask(o.caller, o.account, o.role, o.answer, o.rules, Ask{Duration: o.answer.Longest, Reason: firstUseReason})
 		ask.Activate = brevet.OnUse
 		if _, o.grant, err = b.place(tx, o.caller, brevet.NewID[brevet.RequestID](now), ask, o.answer.Policy); err != nil {
 			return err

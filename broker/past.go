@@ -59,9 +59,14 @@ func (b *Broker) noGrant(tx *store.Tx, o *order, now time.Time) error {
 		return err
 	}
 	no := brevet.Errorf(brevet.NoGrant, "you have no grant for %s", o.target)
+	if o.only != "" {
+		return brevet.Errorf(brevet.NoGrant, "%s is no live grant of yours for %s", o.only, o.target).WithHint("brevet grants lists them")
+	}
 	switch ago := brevet.FormatDuration(now.Sub(overAt(last)).Truncate(time.Second)); {
 	case last.State == brevet.Revoked:
 		no = brevet.Errorf(brevet.NoGrant, "your grant for %s was revoked %s ago%s", o.target, ago, revokedBy(tx, last))
+	case last.ID != "" && last.End.IsZero() && !last.Start.IsZero():
+		no = brevet.Errorf(brevet.NoGrant, "your grant for %s never began%s", o.target, whyEnded(tx, last))
 	case last.ID != "" && last.Closed.Before(last.End) && !last.Closed.IsZero():
 		no = brevet.Errorf(brevet.Expired, "your grant for %s has ended: you handed it back %s ago", o.target, ago)
 	case last.ID != "":
@@ -82,4 +87,18 @@ func revokedBy(tx *store.Tx, g brevet.Grant) string {
 		return ""
 	}
 	return " by " + e.Actor.String() + ": " + e.Reason
+}
+
+// whyEnded tells the holder why a grant that was to start did not, as the log
+// has it.
+func whyEnded(tx *store.Tx, g brevet.Grant) string {
+	i, ok := tx.Latest(string(g.ID))
+	if !ok {
+		return ""
+	}
+	e, err := tx.Proven(i)
+	if err != nil || e.Kind != brevet.GrantEnded {
+		return ""
+	}
+	return ": " + e.Reason
 }

@@ -14,6 +14,10 @@ func (b *Broker) narrow(only []string, account brevet.Account, role brevet.Role)
 	if len(only) == 0 {
 		return "", nil
 	}
+	if account.Center != nil {
+		return "", brevet.Errorf(brevet.Invalid, "only: %s is entered through IAM Identity Center, which cannot narrow a role", account.Name).
+			WithHint("ask for a role that may do less: brevet ls")
+	}
 	var pieces []iam.Piece
 	for _, text := range only {
 		more, err := iam.ParsePieces(text)

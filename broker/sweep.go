@@ -13,7 +13,7 @@ import (
 const sweepBatch = 100
 
 // Sweep compares what should be with what is: grants whose time is over are
-// closed, requests that nobody answered lapse and others are reminded of, sessions that were intended
+// closed, those whose start has come begin, requests that nobody answered lapse and others are reminded of, sessions that were intended
 // and never accounted for are in doubt, sessions that cannot be used any more
 // end, what offboarded customers left is ended, and a catalog that another
 // replica put in force is taken up. It acts on state, so a sweep that never ran
@@ -23,6 +23,7 @@ func (b *Broker) Sweep(ctx context.Context) error {
 	for _, sweep := range []func(context.Context) error{
 		b.follow,
 		b.sweepGrants,
+		b.sweepStarts,
 		b.sweepRequests,
 		b.sweepWaiting,
 		b.sweepSessions,

@@ -30,6 +30,13 @@ func (s *server) useRoutes() {
 // stored, so it cannot be answered with twice.
 func (s *server) credential(ctx context.Context, c brevet.Caller, in *credentialInput) (api.Credential, error) {
 	want := broker.Want{Target: in.Body.Target}
+	if in.Body.Grant != "" {
+		grant, err := brevet.ParseID[brevet.GrantID](in.Body.Grant)
+		if err != nil {
+			return api.Credential{}, err
+		}
+		want.Grant = grant
+	}
 	var err error
 	if want.MinRemaining, err = duration("min_remaining", in.Body.MinRemaining); err != nil {
 		return api.Credential{}, err

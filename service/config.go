@@ -55,6 +55,8 @@ type Config struct {
 	Providers []Provider `yaml:"providers"`
 	// Channels are by which people are told what happens.
 	Channels []Channel `yaml:"channels"`
+	// Checks are asked about tickets and reasons where an entitlement names them.
+	Checks []Check `yaml:"checks"`
 
 	dir                  string // that paths are relative to
 	idle, absolute       time.Duration
@@ -116,6 +118,9 @@ func (c *Config) resolve(dir string) {
 	for i := range c.Channels {
 		paths = append(paths, c.Channels[i].paths()...)
 	}
+	for i := range c.Checks {
+		paths = append(paths, &c.Checks[i].SecretFile)
+	}
 	for _, p := range paths {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
@@ -161,6 +166,10 @@ func (c *Config) Check() error {
 		fail(len(p.MFA.AMR) == 0 && len(p.MFA.ACR) == 0, "providers."+p.Name+".mfa: say which amr or acr values are a multi-factor proof")
 	}
 	bad = append(bad, c.checkChannels()...)
+	names := map[string]bool{}
+	for i := range c.Checks {
+		bad = c.Checks[i].check(i, names, bad)
+	}
 	if bad != nil {
 		return brevet.Errorf(brevet.Invalid, "%s", strings.Join(bad, "\n")).WithHint("docs/operate.md lists every key")
 	}
@@ -168,6 +177,11 @@ func (c *Config) Check() error {
 }
 
 func (c *Config) readSecrets() error {
+	for i := range c.Checks {
+		if err := c.Checks[i].readSecret(); err != nil {
+			return err
+		}
+	}
 	for i, p := range c.Providers {
 		if p.ClientSecretFile == "" {
 			continue

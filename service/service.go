@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -132,7 +133,7 @@ func (s *Service) newBroker(channels []broker.Channel) *broker.Broker {
 	center := cloud.Center()
 	c := broker.Config{DB: s.DB, Clouds: map[string]brevet.Cloud{"aws": cloud}, Console: cloud.Console,
 		Center: broker.Center{Find: center.Find, Admit: center.Admit, Dismiss: center.Dismiss, Present: center.Present},
-		Seal:   s.Keys.Seal, Unseal: s.Keys.Unseal, Ensure: s.Keys.Ensure, Endpoint: s.opt.Endpoint, Contract: stack.NewestContract, Prove: s.prove, Fits: aws.Fits, LogKey: s.Keys.LogKey(),
+		Seal:   s.Keys.Seal, Unseal: s.Keys.Unseal, Ensure: s.Keys.Ensure, Endpoint: s.opt.Endpoint, Contract: stack.NewestContract, Prove: s.prove, Fits: aws.Fits, Check: s.checks(), LogKey: s.Keys.LogKey(),
 		Idle: s.cfg.idle, Absolute: s.cfg.absolute, Now: s.opt.Now, Log: s.opt.Log, Shifts: s.onCall().Shifts}
 	c.URL, c.Channels = s.cfg.URL, channels
 	for _, p := range s.cfg.Providers {
@@ -156,7 +157,20 @@ func (s *Service) propose(ctx context.Context, why string, text []byte) error {
 		return err
 	}
 	s.opt.Log.InfoContext(ctx, "catalog in force; confirmation by a second person is off in this version", "version", a.Version, "changes", len(a.Changes))
+	s.warnChecks(ctx)
 	return nil
+}
+
+// warnChecks names checks that entitlements ask for and the configuration
+// does not have: requests that need them are refused.
+func (s *Service) warnChecks(ctx context.Context) {
+	for _, e := range s.Broker.Catalog().Entitlements {
+		for _, rule := range []brevet.TextRule{e.Reason, e.Ticket} {
+			if rule.Check != "" && !slices.ContainsFunc(s.cfg.Checks, func(c Check) bool { return c.Name == rule.Check }) {
+				s.opt.Log.WarnContext(ctx, "an entitlement names a check that is not configured, so nothing can be asked for under it", "entitlement", e.Name, "check", rule.Check)
+			}
+		}
+	}
 }
 
 // Reload proposes the catalog file again, as SIGHUP asks. A file that does

@@ -114,6 +114,7 @@ type GrantFilter struct {
 	Customers []brevet.CustomerID
 	States    []brevet.GrantState
 	Alive     time.Time  // active or scheduled, or with an end after this, whatever the state
+	StartsAt  time.Time  // scheduled for a start at or before this
 	Over      *time.Time // active with an end, or scheduled with a wait, at or before this
 	Limit     int
 }
@@ -128,6 +129,9 @@ func (tx *Tx) Grants(want GrantFilter) ([]brevet.Grant, error) {
 	among(f, "state", want.States)
 	if !want.Alive.IsZero() {
 		f.add("(state IN ('active', 'scheduled') OR end_at > ?)", micros(want.Alive))
+	}
+	if !want.StartsAt.IsZero() {
+		f.add("state = 'scheduled' AND start_at <> 0 AND start_at <= ?", micros(want.StartsAt))
 	}
 	if want.Over != nil {
 		f.add("(state = 'active' AND end_at <= ? OR state = 'scheduled' AND waits_at <> 0 AND waits_at <= ?)", micros(*want.Over))

@@ -17,6 +17,7 @@ type want struct {
 	target    string
 	remaining time.Duration // it must live at least this much longer
 	always    bool          // ask the server however young its last word is
+	grant     string        // under this one and no other; "": the best
 	uncached  bool          // neither read nor write the cache
 }
 
@@ -120,7 +121,7 @@ func (s *session) keep(c keychain.Credential) error {
 // purpose it asks whether that one stands.
 func (s *session) askFor(ctx context.Context, w want, old keychain.Credential) (keychain.Credential, error) {
 	sent := s.now()
-	in := api.CredentialRequest{Target: w.target}
+	in := api.CredentialRequest{Target: w.target, Grant: w.grant}
 	if w.remaining > 0 {
 		in.MinRemaining = brevet.FormatDuration(max(w.remaining, time.Second))
 	}

@@ -21,7 +21,7 @@ import (
 
 func (c *cli) exec() *cobra.Command {
 	var in api.NewRequest
-	var remaining string
+	var remaining, grant string
 	cmd := c.command("exec TARGET [--reason TEXT] -- COMMAND [ARG]...", "Run a command with access", func(cmd *cobra.Command, args []string) error {
 		if len(args) < 2 {
 			return exactly("TARGET", "COMMAND")(cmd, args)
@@ -33,6 +33,13 @@ func (c *cli) exec() *cobra.Command {
 			return err
 		}
 		in.Target, w.always = w.target, true
+		if grant != "" {
+			id, err := brevet.ParseID[brevet.GrantID](grant)
+			if err != nil {
+				return err
+			}
+			w.grant, w.uncached = string(id), true
+		}
 		k, err := c.obtain(ctx, s, w, in)
 		if err != nil {
 			return err
@@ -45,6 +52,7 @@ func (c *cli) exec() *cobra.Command {
 	cmd.Flags().StringVar(&in.Reason, "reason", "", "ask with this reason if there is no grant, and wait")
 	cmd.Flags().StringVar(&in.Duration, "for", "", "how long to ask for, as 1h")
 	cmd.Flags().StringVar(&in.Ticket, "ticket", "", "number of a ticket")
+	cmd.Flags().StringVar(&grant, "grant", "", "under this grant, where several overlap")
 	cmd.Flags().StringVar(&remaining, "min-remaining", "", "refuse what lives shorter, as 45m")
 	return cmd
 }
