@@ -140,6 +140,11 @@ func (b *Broker) sweepAssignments(ctx context.Context) error {
 	if b.Center.Dismiss == nil {
 		return nil
 	}
+	return errors.Join(b.closeDoors(ctx), b.sweepStrays(ctx))
+}
+
+// closeDoors takes away what no live grant lets in any more.
+func (b *Broker) closeDoors(ctx context.Context) error {
 	due, err := b.closing(ctx)
 	if err != nil {
 		return err
@@ -155,7 +160,7 @@ func (b *Broker) sweepAssignments(ctx context.Context) error {
 		})
 	}
 	all.Wait()
-	return errors.Join(append(errs, b.sweepStrays(ctx))...)
+	return errors.Join(errs...)
 }
 
 // closing claims the assignments that have to be taken away now, so that no

@@ -218,7 +218,10 @@ func (b *Broker) carryIn(ctx context.Context, id brevet.AccountID, list []brevet
 	case b.DB.CustomerOver(a.Customer):
 		why = b.left(a.Customer)
 	case a.Center != nil:
-		why = brevet.Errorf(brevet.CloudRefused, "account %s is entered through IAM Identity Center: no revoker reaches its sessions", a.Name)
+		why = brevet.Errorf(brevet.CloudRefused, "account %s is entered through IAM Identity Center: nobody is let in any more, and no revoker reaches sessions that are out", a.Name)
+		if err := b.closeDoors(ctx); err != nil {
+			why = brevet.Errorf(brevet.Unavailable, "IAM Identity Center could not be told").WithCause(err)
+		}
 	}
 	if why != nil {
 		return b.trouble(ctx, list, why)
