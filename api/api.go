@@ -60,6 +60,7 @@ const (
 	RouteOffboard   = "POST /v1/customers/{id}/offboard" // Offboard -> Offboarded; by name or id
 	RouteProbe      = "POST /v1/accounts/{id}/probe"     // Probe -> Probed
 	RouteChannels   = "GET /v1/channels"                 // -> []Channel; that I may look after
+	RouteSlackLink  = "POST /v1/slack/link"              // -> SlackLink
 	RouteTest       = "POST /v1/channels/test"           // TestChannels -> []ChannelTested
 )
 

@@ -17,6 +17,7 @@ func (s *server) channelRoutes() {
 	on(s, route{pattern: api.RouteChannels, id: "listChannels", about: "Channels that the caller may look after, and what they have seen"}, s.listChannels)
 	on(s, route{pattern: api.RouteTest, id: "testChannels", about: "Send a test message and wait for it, at most 30 s", limit: maxBody, hold: true,
 		kinds: []brevet.Kind{brevet.NotFound}}, s.testChannels)
+	on(s, route{pattern: api.RouteSlackLink, id: "linkSlack", about: "A code by which the caller becomes known in Slack", kinds: []brevet.Kind{brevet.StepUp}}, s.slackLink)
 }
 
 func (s *server) listChannels(ctx context.Context, c brevet.Caller, _ *none) ([]api.Channel, error) {
@@ -38,4 +39,9 @@ func (s *server) testChannels(ctx context.Context, c brevet.Caller, in *testInpu
 	return each(tests, func(t broker.ChannelTest) api.ChannelTested {
 		return api.ChannelTested{Channel: t.Channel, Message: string(t.Message), State: string(t.State), Problem: t.Problem}
 	}), err
+}
+
+func (s *server) slackLink(ctx context.Context, c brevet.Caller, _ *Keyed) (api.SlackLink, error) {
+	code, expires, err := s.Broker.LinkCode(ctx, c)
+	return api.SlackLink{Code: code, Expires: expires}, err
 }

@@ -32,6 +32,9 @@ func (s *server) browser() {
 		api.RouteAuthorize: http.HandlerFunc(s.authorize),
 		api.RouteCallback:  http.HandlerFunc(s.callback),
 	}
+	if len(s.Slack) > 0 {
+		own[routeSlack] = http.HandlerFunc(s.slack)
+	}
 	for pattern, handler := range s.Pages {
 		own[pattern] = handler
 	}

@@ -75,6 +75,9 @@ type Config struct {
 	// none), its status, how long it took; nil: nobody is.
 	Observe func(route string, status int, d time.Duration)
 
+	// Slack are the channels of Slack in which people may decide.
+	Slack []SlackApp
+
 	// Log gets one line a request, and what is not fit to be shown.
 	Log *slog.Logger
 	// Now is the clock, time.Now if nil.

@@ -15,6 +15,7 @@ import (
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/broker"
 	"github.com/brevet-access/brevet/notify"
+	"github.com/brevet-access/brevet/server"
 )
 
 // Channel is a way to tell people. Secrets are in files of their own, which
@@ -331,4 +332,15 @@ func CheckChannels(cfg Config) error {
 		return brevet.Errorf(brevet.Invalid, "%s", strings.Join(bad, "\n"))
 	}
 	return nil
+}
+
+// slackApps are the channels of Slack that decide.
+func (s *Service) slackApps() (out []server.SlackApp) {
+	for i, c := range s.cfg.Channels {
+		if c.Kind == "slack" && c.Approve {
+			out = append(out, server.SlackApp{Channel: c.Channel, Name: s.Broker.Channels[i].Name, Secret: c.secret("signing_secret_file"),
+				HTTP: (&notify.Dialer{Allow: c.allow}).HTTP(), API: c.API})
+		}
+	}
+	return out
 }

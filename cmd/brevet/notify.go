@@ -13,7 +13,7 @@ import (
 )
 
 func (c *cli) notify() *cobra.Command {
-	return family("notify", "See and test how people are told", c.notifyList(), c.notifyTest())
+	return family("notify", "See and test how people are told", c.notifyList(), c.notifyTest(), c.notifyLink())
 }
 
 func (c *cli) notifyList() *cobra.Command {
@@ -55,6 +55,23 @@ func (c *cli) showChannels(list []api.Channel) {
 		t.add(ch.Name, ch.Kind, strings.Join(ch.Customers, ","), waiting, sent, failed)
 	}
 	t.print(c)
+}
+
+func (c *cli) notifyLink() *cobra.Command {
+	cmd := c.command("link", "Become known in Slack, where approving there is switched on", exactly(),
+		func(ctx context.Context, s *session, _ []string) error {
+			ctx, cancel := brief(ctx)
+			defer cancel()
+			l, err := s.SlackLink(ctx)
+			if err != nil {
+				return err
+			}
+			return c.print(l, func() {
+				c.say("Type this into Slack within %s; whoever types it decides as you there:", brevet.FormatDuration(l.Expires.Sub(s.now()).Round(time.Second)))
+				fmt.Fprintln(c.out, "/brevet link "+brevet.Printable(l.Code))
+			})
+		})
+	return c.flagJSON(cmd)
 }
 
 // testTime bounds how long a test of channels is waited for; the server waits
