@@ -60,6 +60,7 @@ var owners = map[string][]string{
 	"github.com/riverqueue":            {"store"},
 	"github.com/rogpeppe/go-internal":  {"keychain", "cmd/brevet"},
 	"github.com/spf13/cobra":           {"cmd/brevet", "cmd/brevetd"},
+	"github.com/teambition/rrule-go":   {"oncall"},
 	"github.com/wneessen/go-mail":      {"notify"},
 	"github.com/zalando/go-keyring":    {"cmd/brevet"},
 	"go.yaml.in/yaml":                  {"catalog", "oncall", "service", "stack"},

@@ -34,6 +34,7 @@ type Config struct {
 	Dir       string                     // what files are relative to; the folder of brevet.yaml
 	HTTP      *http.Client               // for calendars and PagerDuty; nil: one that reaches public addresses only
 	PagerDuty func(region string) string // base URL; nil: PagerDuty's own
+	Insecure  string                     // "": calendars are fetched by https alone; else what their addresses must start with, for tests
 }
 
 // Client asks sources. It may be used by many goroutines at once.
@@ -75,6 +76,8 @@ func (c *Client) shifts(ctx context.Context, s brevet.RotaSource, now time.Time)
 			return nil, err
 		}
 		return plan.Shifts(from, to), nil
+	case brevet.RotaICal:
+		return c.calendars(ctx, s, from, to)
 	case brevet.RotaPagerDuty:
 		return c.pagerDuty(ctx, s, now)
 	}

@@ -67,7 +67,7 @@ func ParseYAML(text []byte) (*Plan, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	dec.KnownFields(true)
 	if err := dec.Decode(&in); err != nil {
-		return nil, bad("the rota is not YAML of the known keys: %s", oneLine(err))
+		return nil, bad("the rota is not YAML of the known keys%s", lineOf(err))
 	}
 	if err := dec.Decode(new(planText)); !errors.Is(err, io.EOF) {
 		return nil, bad("the rota holds more than one YAML document")
@@ -75,9 +75,16 @@ func ParseYAML(text []byte) (*Plan, error) {
 	return in.plan()
 }
 
-func oneLine(err error) string {
-	s := brevet.Printable(strings.ReplaceAll(err.Error(), "\n", " "))
-	return s[:min(len(s), 200)]
+// lineOf says where, and not what: the file could be another than its name
+// says, and hold a secret.
+func lineOf(err error) string {
+	var n int
+	if _, after, ok := strings.Cut(err.Error(), "line "); ok {
+		if _, err := fmt.Sscanf(after, "%d", &n); err == nil {
+			return fmt.Sprintf(": see line %d", n)
+		}
+	}
+	return ""
 }
 
 func (in planText) plan() (*Plan, error) {
@@ -230,14 +237,19 @@ func (p *Plan) Shifts(from, to time.Time) []brevet.Shift {
 	for _, layer := range []brevet.Layer{brevet.Primary, brevet.Secondary} {
 		var over []brevet.Shift
 		for _, o := range p.overrides {
-			if o.Layer == layer && o.Start.Before(to) && o.End.After(from) {
+			if o.Layer == layer {
 				over = append(over, o)
 			}
 		}
+		all := slices.Clone(over)
 		for _, week := range p.weeks(layer, from, to) {
-			out = append(out, without(week, over)...)
+			all = append(all, without(week, over)...)
 		}
-		out = append(out, over...)
+		for _, s := range all {
+			if s.Start.Before(to) && s.End.After(from) {
+				out = append(out, s)
+			}
+		}
 	}
 	return out
 }
