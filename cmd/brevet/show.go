@@ -101,6 +101,10 @@ func (c *cli) decideTogether(ctx context.Context, s *session, id string, in api.
 	}
 	var no error // the first that could not be decided
 	for i, r := range b.Requests {
+		if r.State != string(brevet.Pending) {
+			c.say("%s  %s is %s already", r.ID, r.Target, r.State)
+			continue
+		}
 		one := in
 		one.Digest = r.Digest
 		done, err := s.Decide(ctx, r.ID, one)
