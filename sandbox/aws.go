@@ -34,6 +34,10 @@ type AWSConfig struct {
 	Host string           // the one Host header that is answered, host:port
 	Now  func() time.Time // nil: time.Now
 	Log  *slog.Logger     // nil: discard
+
+	// Propagation is how long a new version of a policy needs until it counts;
+	// nil: none. It is asked at every call.
+	Propagation func() time.Duration
 }
 
 // AWS is the simulated cloud: an [http.Handler] for every service at once.
@@ -414,6 +418,9 @@ func (a *AWS) rights(s *session, account brevet.Account) (rights, bool) {
 		r := h.role(s.Role)
 		if r == nil {
 			return rights{}, false
+		}
+		if a.cfg.Propagation != nil {
+			h = h.asOf(a.cfg.Now().Add(-a.cfg.Propagation()))
 		}
 		may.identity, may.boundary = h.permissions(r)
 	}

@@ -136,8 +136,8 @@ func TestCalls(t *testing.T) {
 		{admin, "Logs_20140328.DescribeLogGroups", 200, `"logGroupName":"/brevet/access"`},
 		{admin, "AWSEvents.ListRules", 200, `"Name":"brevet-access"`},
 		{sre, "AWSEvents.ListRules", 400, `"__type":"AccessDeniedException"`},
-		{admin, "AmazonSSM.StartSession", 400, `"__type":"UnknownOperationException"`},
-		{sre, "AmazonSSM.StartSession", 400, `"__type":"UnknownOperationException"`}, // some targets are allowed
+		{admin, "AmazonSSM.StartSession", 400, `"__type":"TargetNotConnected"`},
+		{sre, "AmazonSSM.StartSession", 400, `"__type":"TargetNotConnected"`},
 		{sre, "AmazonSSM.SendCommand", 400, `"__type":"AccessDeniedException"`},
 	} {
 		service := map[string]string{"Log": "logs", "AWS": "events", "Ama": "ssm"}[tt.target[:3]]

@@ -24,6 +24,7 @@ type estate struct {
 	mails   []mail
 	alarms  map[string]*alarmState // by region and name
 	queries map[string]queryResult // by id
+	shells  []shell                // that were opened, newest last
 }
 
 // saved is what survives a restart. What was logged and mailed does not, as

@@ -51,6 +51,7 @@ type heldPolicy struct {
 	versions  []policyVersion // oldest first
 	newest    int             // number of the last version that was made
 	standard  string          // the version in force
+	before    []ruled         // which were in force before, oldest first
 	made      time.Time
 	stack     string
 }
@@ -59,6 +60,30 @@ type policyVersion struct {
 	id     string // "v1"
 	policy *iam.Policy
 	made   time.Time
+}
+
+// ruled is a version that was in force until a moment.
+type ruled struct {
+	version policyVersion
+	until   time.Time
+}
+
+// asOf is h with the policies that were in force at a moment: what services
+// know that a change has not reached yet.
+func (h *holding) asOf(at time.Time) *holding {
+	then := *h
+	then.policies = make([]*heldPolicy, len(h.policies))
+	for i, p := range h.policies {
+		old := *p
+		for _, r := range p.before {
+			if at.Before(r.until) {
+				old.versions, old.standard = []policyVersion{r.version}, r.version.id
+				break
+			}
+		}
+		then.policies[i] = &old
+	}
+	return &then
 }
 
 type heldProvider struct {

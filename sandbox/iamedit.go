@@ -297,6 +297,7 @@ func (h *holding) createVersion(e edit) *fault {
 	v := policyVersion{"v" + strconv.Itoa(p.newest), doc, e.At}
 	p.versions = append(slices.Clone(p.versions), v)
 	if e.Params["SetAsDefault"] == "true" {
+		p.before = append(slices.Clone(p.before), ruled{*p.version(p.standard), e.At})
 		p.standard = v.id
 	}
 	return nil

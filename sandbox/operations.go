@@ -68,7 +68,8 @@ func operations() map[string]operation {
 		"DescribeAlarms": {"", "cloudwatch:DescribeAlarms", allAlarms, describeAlarms}, "ListDashboards": {"", "cloudwatch:ListDashboards", nil, listDashboards},
 		"GetDashboard": {"", "cloudwatch:GetDashboard", namedDashboard, getDashboard},
 	})
-	add("ssm", "", map[string]operation{"DescribeDocument": {"", "", namedDocument, describeDocument}, "GetDocument": {"", "", namedDocument, getDocument}})
+	add("ssm", "", map[string]operation{"StartSession": {"", "", namedInstance, startSession}, "TerminateSession": {"", "", namedShell, terminateSession},
+		"DescribeSessions": {"", "", nil, describeSessions}, "DescribeDocument": {"", "", namedDocument, describeDocument}, "GetDocument": {"", "", namedDocument, getDocument}})
 	judged := func(service, version string, resource func(c *call) string, actions ...string) {
 		for _, action := range actions {
 			add(service, version, map[string]operation{action: {"", "", resource, onlyJudged}})
@@ -186,6 +187,9 @@ func namedSubscription(c *call) string { return c.param("SubscriptionArn") }
 func (a *AWS) about(c *call) map[string][]string {
 	if c.service == "s3" {
 		return c.aboutList()
+	}
+	if c.service == "ssm" && c.action == "StartSession" {
+		return aboutShell(c)
 	}
 	if c.service != "iam" {
 		return nil

@@ -88,6 +88,9 @@ func (a *AWS) deployCatalog(cat *catalog.Catalog) error {
 		for _, f := range files {
 			if name, ok := map[string]string{"access.yaml": "access", "events.yaml": "events"}[f.Name]; ok {
 				o := Own{Name: account.Prefix + name, Region: account.Region, Template: string(f.Text)}
+				if name == "access" {
+					o.Parameters = map[string]string{"Revoker": "true"}
+				}
 				if name == "events" && customer.Contact == "" {
 					o.Parameters = map[string]string{"SecurityContact": "security@" + account.Name + ".invalid"}
 				}

@@ -206,7 +206,7 @@ func TestRevoker(t *testing.T) {
 		t.Error(got)
 	}
 	c.clock.add(48 * time.Hour) // what is older than the day before goes with the next
-	if status, body := call(o, `{"grants":["`+other+`"]}`); status != 200 || body != `{"full":false,"held":["`+other+`"]}` {
+	if status, body := call(o, `{"grants":["`+other+`"]}`); status != 200 || body != `{"full":false,"held":["`+other+`"],"shells":0}` {
 		t.Errorf("two days later: %d %s", status, body)
 	}
 	if status, body := c.signed(o, "lambda", "GET", "/2015-03-31/functions/brevet-Revoker", "", ""); status != 200 || !strings.Contains(body, `"ReservedConcurrentExecutions":1`) {

@@ -16,7 +16,8 @@ import (
 // does to the account what that would do.
 
 var grantID = regexp.MustCompile(`^gr_[0-9a-hjkmnp-tv-z]{26}$`)
-var revokedDay = regexp.MustCompile(`^Revoked[0-9]{8}$`)
+var person = regexp.MustCompile(`^[A-Za-z0-9_=,.@-]{2,64}$`)
+var datedEntry = regexp.MustCompile(`^(Revoked|Widened|Everybody)[0-9]{8}$`)
 
 const tagGrantKey = "aws:PrincipalTag/" + brevet.TagGrant
 
@@ -90,18 +91,54 @@ func invoke(a *AWS, c *call) (any, *fault) {
 	if kind := c.req.Header.Get("X-Amz-Invocation-Type"); kind != "" && kind != "RequestResponse" {
 		return nil, faultf(notSimulated, "The brevet sandbox does not simulate invocations of the type %s.", clip(kind))
 	}
-	var in map[string]json.RawMessage
-	var grants []string
-	if json.Unmarshal(c.body, &in) != nil || len(in) != 1 || json.Unmarshal(in["grants"], &grants) != nil || len(grants) == 0 || len(grants) > 100 ||
-		slices.ContainsFunc(grants, func(g string) bool { return !grantID.MatchString(g) }) {
-		return revokerError{`give {"grants": ["gr_...", ...]}, 1 to 100 ids and nothing else`, "ValueError"}, nil
+	in, ok := readInvocation(c.body)
+	if !ok {
+		return revokerError{`give {"grants": ["gr_...", ...]}, 1 to 100 ids, and whom to cut off if there is no room`, "ValueError"}, nil
 	}
-	return a.revoke(c, policy, grants)
+	answer, grants := map[string]any{"held": []string{}, "full": false}, in.Shells
+	if grants == nil {
+		grants = in.Grants
+		got, f := a.revoke(c, policy, in)
+		if f != nil {
+			return nil, f
+		}
+		if answer, ok = got.(map[string]any); !ok {
+			return got, nil
+		}
+	}
+	ended, f := a.endShellsOf(c.account, c.region, grants, c.now)
+	answer["shells"] = ended
+	return answer, f
+}
+
+// invocation is what the revoker is given.
+type invocation struct {
+	Grants, People, Shells []string
+}
+
+// readInvocation reads it as strictly as the revoker does.
+func readInvocation(body []byte) (in invocation, ok bool) {
+	var keys map[string]json.RawMessage
+	if json.Unmarshal(body, &keys) != nil {
+		return in, false
+	}
+	take := func(key string, pattern *regexp.Regexp) []string {
+		raw, given := keys[key]
+		delete(keys, key)
+		var list []string
+		if given && (json.Unmarshal(raw, &list) != nil || len(list) == 0 || len(list) > 100 || slices.ContainsFunc(list, func(v string) bool { return !pattern.MatchString(v) })) {
+			keys["wrong"] = nil
+		}
+		return list
+	}
+	in = invocation{take("grants", grantID), take("people", person), take("shells", grantID)}
+	return in, len(keys) == 0 && (in.Grants != nil) != (in.Shells != nil) && (in.People == nil || in.Grants != nil)
 }
 
 // revoke writes grants into the policy as the revoker does: a statement for
-// each day, of which today's and yesterday's are kept.
-func (a *AWS) revoke(c *call, arn string, grants []string) (any, *fault) {
+// each day, of which today's and yesterday's are kept; and where there is no
+// room, people, or everybody, until now.
+func (a *AWS) revoke(c *call, arn string, in invocation) (any, *fault) {
 	var answer any
 	f := a.change(c.account, func(s *saved) *fault {
 		h, f := a.hold(c.account, *s)
@@ -113,22 +150,19 @@ func (a *AWS) revoke(c *call, arn string, grants []string) (any, *fault) {
 			answer = revokerError{"An error occurred (NoSuchEntity) when calling the GetPolicy operation: Policy " + arn + " was not found.", "NoSuchEntityException"}
 			return nil
 		}
-		next, known, fresh, why := revoked(p.version(p.standard).policy, grants, c.now)
-		switch {
-		case why != "":
+		next, got, why := revoked(p.version(p.standard).policy, in, c.now)
+		if why != "" {
 			answer = revokerError{why, "ValueError"}
 			return nil
-		case fresh && dense(next) > longestManaged:
-			answer = map[string]any{"held": known, "full": true}
-			return nil
-		case fresh:
-			if len(p.versions) >= mostVersions {
-				s.Edits = append(s.Edits, edit{Action: "DeletePolicyVersion", Params: map[string]string{"PolicyArn": arn, "VersionId": p.oldest()}, At: c.now})
-			}
-			s.Edits = append(s.Edits, edit{Action: "CreatePolicyVersion", Params: map[string]string{"PolicyArn": arn, "PolicyDocument": next.String(), "SetAsDefault": "true"}, At: c.now})
-			known = slices.Compact(slices.Sorted(slices.Values(append(known, grants...))))
 		}
-		answer = map[string]any{"held": known, "full": false}
+		answer = got
+		if next == nil {
+			return nil
+		}
+		if len(p.versions) >= mostVersions {
+			s.Edits = append(s.Edits, edit{Action: "DeletePolicyVersion", Params: map[string]string{"PolicyArn": arn, "VersionId": p.oldest()}, At: c.now})
+		}
+		s.Edits = append(s.Edits, edit{Action: "CreatePolicyVersion", Params: map[string]string{"PolicyArn": arn, "PolicyDocument": next.String(), "SetAsDefault": "true"}, At: c.now})
 		return nil
 	})
 	return answer, f
@@ -144,47 +178,80 @@ func (p *heldPolicy) oldest() string {
 	return ""
 }
 
-// revoked adds grants to a policy. Known are those that it holds already;
-// fresh says whether there is anything to write.
-func revoked(p *iam.Policy, grants []string, now time.Time) (next *iam.Policy, known []string, fresh bool, why string) {
-	today, alive := "Revoked"+now.UTC().Format("20060102"), "Revoked"+now.UTC().AddDate(0, 0, -1).Format("20060102")
-	next = &iam.Policy{Version: iam.Version2012}
-	var listed []string
+// spareForPeople is what grants leave of the policy to people.
+const spareForPeople = 700
+
+// revoked is the policy after an invocation; nil if there is nothing to write.
+func revoked(p *iam.Policy, in invocation, now time.Time) (next *iam.Policy, answer map[string]any, why string) {
+	today, alive := now.UTC().Format("20060102"), now.UTC().AddDate(0, 0, -1).Format("20060102")
+	var kept, dateless []iam.Statement
 	for _, s := range p.Statements {
-		if s.Effect != iam.EffectDeny {
-			return nil, nil, false, "the policy holds something else than Deny; look at it"
+		switch {
+		case s.Effect != iam.EffectDeny:
+			return nil, nil, "the policy holds something else than Deny; look at it"
+		case !datedEntry.MatchString(s.Sid):
+			kept, dateless = append(kept, s), append(dateless, s)
+		case s.Sid[len(s.Sid)-8:] >= alive:
+			kept = append(kept, s)
 		}
-		if !revokedDay.MatchString(s.Sid) {
-			next.Statements = append(next.Statements, s)
+	}
+	known := heldNames(kept, "Revoked", tagGrantKey)
+	fresh := slices.DeleteFunc(slices.Clone(in.Grants), func(g string) bool { return slices.Contains(known, g) })
+	answer = map[string]any{"held": known, "full": false}
+	if len(fresh) == 0 {
+		return nil, answer, ""
+	}
+	until := []iam.Condition{{Operator: "DateLessThanEquals", Key: "aws:TokenIssueTime", Values: []string{now.UTC().Format("2006-01-02T15:04:05Z")}}}
+	next = putEntry(kept, "Revoked"+today, tagGrantKey, fresh, nil)
+	if dense(next) <= longestManaged-spareForPeople {
+		answer["held"] = sortedNames(append(known, fresh...))
+		return next, answer, ""
+	}
+	answer["full"] = true
+	if in.People == nil {
+		return nil, answer, ""
+	}
+	next = putEntry(kept, "Widened"+today, "aws:SourceIdentity", in.People, until)
+	answer["people"] = heldNames(next.Statements[len(next.Statements)-1:], "Widened", "aws:SourceIdentity")
+	if dense(next) > longestManaged {
+		next = &iam.Policy{Version: iam.Version2012, Statements: append(dateless, iam.Statement{Sid: "Everybody" + today, Effect: iam.EffectDeny, Action: []string{"*"}, Resource: []string{"*"}, Conditions: until})}
+		answer = map[string]any{"held": []string{}, "full": true, "everybody": true}
+	}
+	return next, answer, ""
+}
+
+// putEntry puts names into the entry called sid.
+func putEntry(kept []iam.Statement, sid, key string, names []string, more []iam.Condition) *iam.Policy {
+	p := &iam.Policy{Version: iam.Version2012}
+	for _, s := range kept {
+		if s.Sid == sid {
+			names = append(heldNames([]iam.Statement{s}, sid, key), names...)
 			continue
 		}
-		if s.Sid < alive {
+		p.Statements = append(p.Statements, s)
+	}
+	p.Statements = append(p.Statements, iam.Statement{Sid: sid, Effect: iam.EffectDeny, Action: []string{"*"}, Resource: []string{"*"},
+		Conditions: append([]iam.Condition{{Operator: "StringEquals", Key: key, Values: sortedNames(names)}}, more...)})
+	return p
+}
+
+// heldNames are the names in the entries whose ids begin so.
+func heldNames(statements []iam.Statement, sid, key string) []string {
+	out := []string{}
+	for _, s := range statements {
+		if !strings.HasPrefix(s.Sid, sid) {
 			continue
 		}
 		for _, cond := range s.Conditions {
-			if cond.Key == tagGrantKey {
-				known = append(known, cond.Values...)
-				if s.Sid == today {
-					listed = cond.Values
-				}
+			if cond.Key == key {
+				out = append(out, cond.Values...)
 			}
 		}
-		if s.Sid != today {
-			next.Statements = append(next.Statements, s)
-		}
 	}
-	listed = slices.Clone(listed)
-	for _, g := range grants {
-		if !slices.Contains(known, g) && !slices.Contains(listed, g) {
-			listed, fresh = append(listed, g), true
-		}
-	}
-	slices.Sort(listed)
-	slices.Sort(known)
-	next.Statements = append(next.Statements, iam.Statement{Sid: today, Effect: iam.EffectDeny, Action: []string{"*"}, Resource: []string{"*"},
-		Conditions: []iam.Condition{{Operator: "StringEquals", Key: tagGrantKey, Values: listed}}})
-	return next, orNone(known), fresh, ""
+	return sortedNames(out)
 }
+
+func sortedNames(names []string) []string { return slices.Compact(slices.Sorted(slices.Values(names))) }
 
 // Documents of Systems Manager.
 

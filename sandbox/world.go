@@ -28,6 +28,12 @@ type Config struct {
 	Now     func() time.Time // nil: time.Now
 	Log     *slog.Logger     // nil: nothing is logged
 	DB      string           // database URL; "": SQLite in Dir
+
+	// Propagation is how long the simulated AWS needs until a new version of a
+	// policy counts; nil: none.
+	Propagation func() time.Duration
+	// Pause waits between two looks at the cloud; nil: a timer.
+	Pause func(context.Context, time.Duration) error
 }
 
 // Facts are what dev.json says about a running world.
@@ -160,7 +166,7 @@ func (w *World) build(ctx context.Context, c Config, s secrets) (err error) {
 		return err
 	}
 	cfg.Channels = w.post.channels(smtp, w.Facts.AWS)
-	w.Service, err = service.Open(ctx, cfg, service.Options{Now: c.Now, Log: c.Log, Endpoint: w.Facts.AWS, Banner: banner, OnCall: oncall.Config{Dir: c.Dir},
+	w.Service, err = service.Open(ctx, cfg, service.Options{Now: c.Now, Pause: c.Pause, Log: c.Log, Endpoint: w.Facts.AWS, Banner: banner, OnCall: oncall.Config{Dir: c.Dir},
 		Credentials: func(ctx context.Context) (brevet.Credential, error) { return w.Cloud.BrokerCredential(ctx) },
 		STS:         func(string, string) string { return w.Facts.AWS },
 		API:         func(string, string, string) string { return w.Facts.AWS },

@@ -22,6 +22,7 @@ import (
 	"github.com/brevet-access/brevet/broker"
 	"github.com/brevet-access/brevet/catalog"
 	"github.com/brevet-access/brevet/cloud/aws"
+	"github.com/brevet-access/brevet/iam"
 	"github.com/brevet-access/brevet/idp/oidc"
 	"github.com/brevet-access/brevet/oncall"
 	"github.com/brevet-access/brevet/server"
@@ -35,6 +36,7 @@ import (
 // and tests do. The zero value is a real deployment.
 type Options struct {
 	Now      func() time.Time
+	Pause    func(context.Context, time.Duration) error // between two looks at a cloud; nil: a timer
 	Log      *slog.Logger
 	STS      func(region, partition string) string          // where STS is; nil: AWS
 	API      func(service, region, partition string) string // where other services are; nil: AWS
@@ -133,7 +135,7 @@ func (s *Service) newBroker(channels []broker.Channel) *broker.Broker {
 	center := cloud.Center()
 	c := broker.Config{DB: s.DB, Clouds: map[string]brevet.Cloud{"aws": cloud}, Console: cloud.Console,
 		Center: broker.Center{Find: center.Find, Admit: center.Admit, Dismiss: center.Dismiss, Present: center.Present},
-		Seal:   s.Keys.Seal, Unseal: s.Keys.Unseal, Ensure: s.Keys.Ensure, Endpoint: s.opt.Endpoint, Contract: stack.NewestContract, Prove: s.prove, Fits: aws.Fits, Check: s.checks(), LogKey: s.Keys.LogKey(),
+		Seal:   s.Keys.Seal, Unseal: s.Keys.Unseal, Ensure: s.Keys.Ensure, Endpoint: s.opt.Endpoint, Contract: stack.NewestContract, Shells: opensShells, Pause: s.opt.Pause, Prove: s.prove, Fits: aws.Fits, Check: s.checks(), LogKey: s.Keys.LogKey(),
 		Idle: s.cfg.idle, Absolute: s.cfg.absolute, Now: s.opt.Now, Log: s.opt.Log, Shifts: s.onCall().Shifts}
 	c.URL, c.Channels = s.cfg.URL, channels
 	for _, p := range s.cfg.Providers {
@@ -148,6 +150,17 @@ func (s *Service) provider(p Provider) broker.Provider {
 	c.MFA.AMR, c.MFA.ACR = p.MFA.AMR, p.MFA.ACR
 	o := oidc.New(c)
 	return broker.Provider{Name: p.Name, Issuer: p.Issuer, AuthURL: o.AuthURL, Exchange: o.Exchange, Refresh: o.Refresh}
+}
+
+// opensShells reports whether a role's permissions let it open a shell on some
+// instance. What cannot be told counts as if they did.
+func opensShells(a brevet.Account, r brevet.Role) bool {
+	policies, err := stack.Permissions(a, r)
+	if err != nil {
+		return true
+	}
+	got := iam.Evaluate(iam.Input{Identity: policies, Request: iam.Request{Action: "ssm:StartSession", Resource: "arn:" + a.Partition() + ":ec2:" + a.Region + ":" + string(a.ID) + ":instance/i-0"}})
+	return got.Decision == iam.Allow
 }
 
 // propose makes text the catalog in force.
@@ -225,6 +238,10 @@ func (s *Service) Serve(ctx context.Context, l net.Listener) error {
 	var work sync.WaitGroup
 	loop, stop := context.WithCancel(context.WithoutCancel(ctx))
 	work.Go(func() { s.reconcile(loop) })
+	work.Go(func() { s.Broker.Revoking(loop) })
+	if err := s.DB.Work(loop, s.Broker.Jobs()); err != nil { // a sweep does what a job would
+		s.opt.Log.ErrorContext(ctx, "jobs are not worked on", "err", err)
+	}
 	work.Go(func() { s.followDuty(loop) })
 	work.Go(func() { s.Broker.Deliver(loop) })
 	failed := make(chan error, 1)

@@ -29,6 +29,8 @@ func revokerPolicy(n names) *iam.Policy {
 	return &iam.Policy{Version: iam.Version2012, Statements: []iam.Statement{
 		{Sid: "OnePolicy", Effect: iam.EffectAllow, Action: each("iam", "CreatePolicyVersion", "DeletePolicyVersion", "GetPolicy", "GetPolicyVersion", "ListPolicyVersions"),
 			Resource: []string{n.arn("iam", "", "policy/"+n.prefix+"Revocations")}},
+		{Sid: "SeeShells", Effect: iam.EffectAllow, Action: []string{"ssm:DescribeSessions"}, Resource: everything},
+		{Sid: "EndShells", Effect: iam.EffectAllow, Action: []string{"ssm:TerminateSession"}, Resource: []string{n.arn("ssm", n.region, "session/*")}},
 		{Sid: "ItsLog", Effect: iam.EffectAllow, Action: each("logs", "CreateLogStream", "PutLogEvents"),
 			Resource: []string{n.arn("logs", n.region, "log-group:"+n.prefix+"Revoker:*")}},
 	}}

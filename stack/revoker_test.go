@@ -25,19 +25,25 @@ func python(t *testing.T) string {
 }
 
 type step struct {
-	At    string `json:"at"`
-	Event any    `json:"event"`
+	At     string            `json:"at"`
+	Event  any               `json:"event"`
+	Shells map[string]string `json:"shells,omitempty"` // that are open: their ids by owner
 }
 
 type revoked struct {
 	Answer *struct {
-		Held []string
-		Full bool
+		Held      []string
+		Full      bool
+		People    []string
+		Everybody bool
+		Shells    int
+		Trouble   string
 	}
 	Error    string
 	Policy   json.RawMessage
 	Version  string
 	Versions int
+	Shells   []string // left open, by owner
 }
 
 // revoke calls the function as the template holds it, which begins with the
@@ -113,11 +119,11 @@ const monday, tuesday, wednesday = "2026-11-23T23:59:00+00:00", "2026-11-24T12:0
 
 func TestRevokerStopsGrants(t *testing.T) {
 	got := revoke(t, []step{
-		{monday, asks([]string{id(1)})},
-		{monday, asks([]string{id(1)})},           // again: nothing new
-		{tuesday, asks([]string{id(2), id(1)})},   // another day
-		{tuesday, asks([]string{id(3)})},          // the same day
-		{wednesday, asks([]string{id(4), id(4)})}, // Monday's entry is dead
+		{At: monday, Event: asks([]string{id(1)})},
+		{At: monday, Event: asks([]string{id(1)})},           // again: nothing new
+		{At: tuesday, Event: asks([]string{id(2), id(1)})},   // another day
+		{At: tuesday, Event: asks([]string{id(3)})},          // the same day
+		{At: wednesday, Event: asks([]string{id(4), id(4)})}, // Monday's entry is dead
 	})
 	for i, want := range [][]int{{1}, {1}, {1, 2}, {1, 2, 3}, {2, 3, 4}} {
 		r := got[i]
@@ -146,7 +152,7 @@ func TestRevokerTakesGrantsOnly(t *testing.T) {
 	}
 	var steps []step
 	for _, event := range bad {
-		steps = append(steps, step{monday, event})
+		steps = append(steps, step{At: monday, Event: event})
 	}
 	for i, r := range revoke(t, steps) {
 		if r.Error == "" || r.Version != "v1" || r.Answer != nil {
@@ -159,9 +165,9 @@ func TestRevokerTakesGrantsOnly(t *testing.T) {
 func TestRevokerAtTheLimits(t *testing.T) {
 	var steps []step
 	for n := range 10 {
-		steps = append(steps, step{monday, asks([]string{id(n)})})
+		steps = append(steps, step{At: monday, Event: asks([]string{id(n)})})
 	}
-	steps = append(steps, step{monday, asks(ids(100, 200))}, step{monday, asks(ids(200, 300))}, step{monday, asks(ids(200, 210))})
+	steps = append(steps, step{At: monday, Event: asks(ids(100, 200))}, step{At: monday, Event: asks(ids(200, 300))}, step{At: monday, Event: asks(ids(200, 210))})
 	got := revoke(t, steps)
 	for i, r := range got[:11] {
 		if r.Versions > 5 || r.Version != fmt.Sprintf("v%d", i+2) || r.Answer.Full {
@@ -177,6 +183,87 @@ func TestRevokerAtTheLimits(t *testing.T) {
 	}
 }
 
+// cuts reports whether the policy refuses a session of that person which began
+// then.
+func (r revoked) cuts(t *testing.T, who, began string) bool {
+	t.Helper()
+	p, err := iam.Parse(r.Policy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return iam.Evaluate(iam.Input{Identity: []*iam.Policy{p}, Request: iam.Request{Action: "s3:GetObject", Resource: "arn:aws:s3:::b/k",
+		Caller: iam.Caller{ARN: "arn:aws:sts::111122223333:assumed-role/brevet-SRE/x"}, Context: iam.Context{"aws:PrincipalTag/brevet-grant": {id(9999)}, "aws:SourceIdentity": {who}, "aws:TokenIssueTime": {began}}}}).Decision == iam.ExplicitDeny
+}
+
+// A full list is widened to people and the time their sessions began, then to
+// everybody; each step refuses all that was refused before.
+func TestRevokerWidens(t *testing.T) {
+	wide := func(at string, people ...string) step {
+		return step{At: at, Event: map[string]any{"grants": ids(300, 400), "people": people}}
+	}
+	var many []string
+	for n := range 30 {
+		many = append(many, fmt.Sprintf("somebody-with-a-long-name-%04d@example.com", n))
+	}
+	const noon, later, evening = "2026-11-24T12:00:00+00:00", "2026-11-24T13:00:00+00:00", "2026-11-24T18:00:00+00:00"
+	got := revoke(t, []step{
+		{At: noon, Event: asks(ids(0, 100))}, {At: noon, Event: asks(ids(100, 150))},
+		{At: noon, Event: asks(ids(300, 400))}, // no room, nothing written
+		wide(noon, "engineer"), wide(later, "lead"), wide(evening, many...),
+		{At: evening, Event: asks(ids(400, 450))}, // there is room again
+		{At: "2026-11-26T00:01:00+00:00", Event: asks(ids(500, 501))},
+	})
+	if r := got[2]; !r.Answer.Full || r.Version != got[1].Version || len(r.Answer.Held) != 150 {
+		t.Errorf("%+v, version %s", r.Answer, r.Version)
+	}
+	if r := got[3]; !slices.Equal(r.Answer.People, []string{"engineer"}) || r.Answer.Everybody || !r.cuts(t, "engineer", "2026-11-24T12:00:00Z") || r.cuts(t, "engineer", "2026-11-24T12:00:01Z") || r.cuts(t, "lead", "2026-11-24T11:00:00Z") {
+		t.Errorf("engineer alone is cut off, until noon: %+v, %s", r.Answer, r.Policy)
+	}
+	if r := got[4]; !slices.Equal(r.Answer.People, []string{"engineer", "lead"}) || !r.cuts(t, "engineer", "2026-11-24T12:59:00Z") || !r.cuts(t, "lead", "2026-11-24T12:59:00Z") {
+		t.Errorf("who is cut off is said: %+v", r.Answer)
+	}
+	for _, r := range got[3:5] {
+		if !r.stops(t, id(0)) || !r.stops(t, id(149)) {
+			t.Errorf("what was refused before is let do: %s", r.Policy)
+		}
+	}
+	if r := got[5]; !r.Answer.Everybody || !r.cuts(t, "security", "2026-11-24T18:00:00Z") || r.cuts(t, "security", "2026-11-24T18:00:01Z") || len(r.Policy) > 6144 {
+		t.Errorf("everybody is cut off, until then: %+v, %s", r.Answer, r.Policy)
+	}
+	if r := got[6]; r.Answer.Full || !r.stops(t, id(449)) || !r.cuts(t, "security", "2026-11-24T17:00:00Z") {
+		t.Errorf("%+v, %s", r.Answer, r.Policy)
+	}
+	if r := got[7]; r.cuts(t, "security", "2026-11-24T17:00:00Z") || r.stops(t, id(449)) || !r.stops(t, id(500)) {
+		t.Errorf("entries of dead sessions are kept: %s", r.Policy)
+	}
+	for n, bad := range revoke(t, []step{wide(noon), wide(noon, "*"), wide(noon, "a b"), wide(noon, `x"],"Effect":"Allow`), {At: noon, Event: map[string]any{"people": []string{"engineer"}}}}) {
+		if bad.Error == "" || bad.Version != "v1" {
+			t.Errorf("number %d: %+v", n, bad)
+		}
+	}
+}
+
+// Shells of the grants are ended, and no others; a Systems Manager that is out
+// of reach holds no Deny up.
+func TestRevokerEndsShells(t *testing.T) {
+	owner := func(n int) string { return "arn:aws:sts::111122223333:assumed-role/brevet-SRE/engineer=" + id(n)[19:] }
+	open := map[string]string{owner(1): "one", owner(2): "two", "arn:aws:iam::111122223333:user/somebody": "three"}
+	got := revoke(t, []step{
+		{At: monday, Event: asks([]string{id(1)}), Shells: open},
+		{At: monday, Event: map[string]any{"shells": []string{id(2)}}, Shells: open},
+		{At: monday, Event: asks([]string{id(3)}), Shells: map[string]string{"broken": ""}},
+	})
+	if r := got[0]; r.Answer.Shells != 1 || slices.Contains(r.Shells, owner(1)) || len(r.Shells) != 2 || !r.stops(t, id(1)) {
+		t.Errorf("%+v, left %v", r.Answer, r.Shells)
+	}
+	if r := got[1]; r.Answer.Shells != 1 || slices.Contains(r.Shells, owner(2)) || len(r.Shells) != 2 || r.Version != got[0].Version || r.stops(t, id(2)) {
+		t.Errorf("%+v, left %v, version %s: only shells were asked for", r.Answer, r.Shells, r.Version)
+	}
+	if r := got[2]; r.Answer.Trouble == "" || !r.stops(t, id(3)) {
+		t.Errorf("%+v", r.Answer)
+	}
+}
+
 // The same against moto's IAM by way of the real boto3.
 func TestRevokerAgainstMoto(t *testing.T) {
 	if err := exec.Command(python(t), "-c", "import moto, boto3").Run(); err != nil {
@@ -184,7 +271,7 @@ func TestRevokerAgainstMoto(t *testing.T) {
 	}
 	var steps []step
 	for n := range 7 {
-		steps = append(steps, step{monday, asks([]string{id(n)})})
+		steps = append(steps, step{At: monday, Event: asks([]string{id(n)})})
 	}
 	got := revoke(t, steps, "moto")
 	last := got[6]
@@ -203,6 +290,9 @@ func TestRevokerMayDoOneThing(t *testing.T) {
 	}{
 		{"Revoker", "iam:CreatePolicyVersion", revocations, true},
 		{"Revoker", "iam:DeletePolicyVersion", revocations, true},
+		{"Revoker", "ssm:TerminateSession", "arn:aws:ssm:eu-west-1:111122223333:session/engineer=abc-0123", true},
+		{"Revoker", "ssm:StartSession", "arn:aws:ec2:eu-west-1:111122223333:instance/i-1", false},
+		{"Revoke", "ssm:TerminateSession", "arn:aws:ssm:eu-west-1:111122223333:session/engineer=abc-0123", false},
 		{"Revoker", "iam:CreatePolicyVersion", ours, false},
 		{"Revoker", "iam:CreatePolicyVersion", revocations + "2", false},
 		{"Revoker", "iam:DetachRolePolicy", us + "role/brevet-Admin", false},

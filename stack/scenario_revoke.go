@@ -130,8 +130,13 @@ func (b *book) revokerRole() {
 	log := func(w *world) string { return w.arn("logs", "log-group:"+w.ours("Revoker")+":log-stream:x") }
 	may = append(may, as("logs:CreateLogStream", log), as("logs:PutLogEvents", log))
 	not = append(not, as("logs:DeleteLogStream", log), as("logs:DeleteLogGroup", log))
-	on(b.claim("revoker-writes-its-policy", "The revoker may write the policy Revocations, and its own log.", Allowed, permissionsLayer, may...))
-	on(b.claim("revoker-writes-nothing-else", "The revoker may write no other policy, and attach none.", Refused, permissionsLayer, not...)).against(HostileBroker, StolenKey)
+	any := func(*world) string { return "*" }
+	shell := func(w *world) string { return w.arn("ssm", "session/engineer=0123456789-0a") }
+	may = append(may, as("ssm:DescribeSessions", any), as("ssm:TerminateSession", shell))
+	not = append(not, as("ssm:ResumeSession", shell), as("ssm:StartSession", func(w *world) string { return w.arn("ec2", "instance/i-1") }),
+		as("ssm:SendCommand", any), as("ssm:DescribeInstanceInformation", any), as("ssm:TerminateSession", func(w *world) string { return w.arn("ssm", "document/x") }))
+	on(b.claim("revoker-writes-its-policy", "The revoker may write the policy Revocations and its own log, and end shells.", Allowed, permissionsLayer, may...))
+	on(b.claim("revoker-writes-nothing-else", "The revoker may write no other policy, attach none, and open no shell.", Refused, permissionsLayer, not...)).against(HostileBroker, StolenKey)
 	trusted := func(what string, c iam.Caller, action string) try {
 		return try{what, func(w *world) finding {
 			return w.enter(attempt{role: w.roleARN(w.ours("Revoker")), action: action, caller: c, context: iam.Context{"aws:SourceAccount": {string(w.side.Account.ID)}, "aws:SourceArn": {w.arn("lambda", "function:"+w.ours("Revoker"))}}})

@@ -47,6 +47,27 @@ class Client:
         writes.append("create " + new)
 
 
+# What Systems Manager has open: session ids by owner. "broken" refuses.
+shells = {}
+
+
+class Shells:
+    def get_paginator(self, name):
+        assert name == "describe_sessions"
+        return self
+
+    def paginate(self, State):
+        assert State == "Active"
+        if "broken" in shells:
+            raise RuntimeError("AccessDenied")
+        return [{"Sessions": [{"Owner": o, "SessionId": i}]} for o, i in sorted(shells.items())]
+
+    def terminate_session(self, SessionId):
+        del shells[next(o for o, i in shells.items() if i == SessionId)]
+
+
 def client(service):
+    if service == "ssm":
+        return Shells()
     assert service == "iam"
     return Client()

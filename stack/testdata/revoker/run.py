@@ -34,6 +34,9 @@ with m.mock_aws() if moto else contextlib.nullcontext():
                 return datetime.datetime.fromisoformat(step["at"])
 
         index.datetime = types.SimpleNamespace(datetime=Clock, timezone=datetime.timezone, timedelta=datetime.timedelta)
+        if not moto:
+            boto3.shells.clear()
+            boto3.shells.update(step.get("shells") or {})
         out = {"answer": None, "error": ""}
         try:
             out["answer"] = index.handler(step["event"], None)
@@ -43,5 +46,7 @@ with m.mock_aws() if moto else contextlib.nullcontext():
         default = client.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
         out["policy"] = client.get_policy_version(PolicyArn=arn, VersionId=default)["PolicyVersion"]["Document"]
         out["version"] = default
+        if not moto:
+            out["shells"] = sorted(boto3.shells)
         out["versions"] = len(client.list_policy_versions(PolicyArn=arn)["Versions"])
         print(json.dumps(out), flush=True)
