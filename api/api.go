@@ -318,23 +318,3 @@ type Consistency struct {
 	To     int64    `json:"to"`
 	Hashes []string `json:"hashes" doc:"RFC 6962 consistency proof, base64"`
 }
-
-// Catalog is the ruling version.
-type Catalog struct {
-	Version int64  `json:"version"`
-	Digest  string `json:"digest"`
-	Text    string `json:"text"`
-}
-
-// Apply proposes a version of the catalog.
-type Apply struct {
-	Text string `json:"text" doc:"the YAML of the catalog"`
-	Base int64  `json:"base,omitempty" doc:"version that the text was made from: a conflict if another rules by now; 0: whatever rules" minimum:"0"`
-}
-
-// Applied says what became of a proposal.
-type Applied struct {
-	Version int64    `json:"version"`
-	Changes []string `json:"changes" doc:"the diff, one line a change; empty: nothing changed"`
-	Rules   bool     `json:"rules" doc:"it is in force"`
-}

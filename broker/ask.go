@@ -93,7 +93,7 @@ func (b *Broker) judge(ctx context.Context, c brevet.Caller, account brevet.Acco
 	ask := func() policy.Answer {
 		q := query(c, account, role, b.now())
 		q.Duration, q.Reason = d, reason
-		return rules.Policy.Decide(q)
+		return rules.decide(q)
 	}
 	a := ask()
 	if within := a.Entitlement.GroupsWithin; a.Allowed && b.now().Sub(c.SignIn.Groups.At) <= within {

@@ -55,10 +55,13 @@ type Config struct {
 	Fits func(a brevet.Account, role brevet.RoleName, policy string) error
 	// Check asks a configured check by its name whether the ticket or the reason
 	// of a request counts, and why not; nil: there are none.
-	Check    func(ctx context.Context, name string, q Question) (ok bool, why string, err error)
-	Contract int    // newest version of the stack that there is; 0: not checked
-	Endpoint string // AWS endpoint that clients are told; "" = AWS's own
-	LogKey   string // verifier key of the log, pinned by clients
+	Check func(ctx context.Context, name string, q Question) (ok bool, why string, err error)
+	// OnePerson lets one person change the catalog (law 12 off), which the log
+	// and whoever lists its versions are told.
+	OnePerson bool
+	Contract  int    // newest version of the stack that there is; 0: not checked
+	Endpoint  string // AWS endpoint that clients are told; "" = AWS's own
+	LogKey    string // verifier key of the log, pinned by clients
 	// Shifts asks a rota's source for the shifts around now; nil: nobody is ever
 	// on duty.
 	Shifts   func(ctx context.Context, r brevet.Rota, now time.Time) ([]brevet.Shift, error)
@@ -113,6 +116,7 @@ type ruling struct {
 	Policy  *policy.Set // compiled from all of it; nil while none rules
 	version int64
 	leaf    int64 // index of the event that confirmed it
+	recent  []widening
 }
 
 // errMoved says that another catalog took effect between judging and

@@ -173,7 +173,7 @@ func newHouseOn(t testing.TB, database string) *house {
 			return "https://console", nil
 		},
 		Pause:     func(ctx context.Context, d time.Duration) error { h.advance(d); return ctx.Err() },
-		Providers: []broker.Provider{h.provider()}, LogKey: keys.LogKey()})
+		Providers: []broker.Provider{h.provider()}, LogKey: keys.LogKey(), OnePerson: true})
 	if _, err := h.Propose(t.Context(), brevet.Actor{System: "test"}, sandboxCatalog()); err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/brevet-access/brevet"
@@ -16,16 +15,20 @@ import (
 	"github.com/brevet-access/brevet/store"
 )
 
-// Applied says what became of a proposed version of the catalog.
+// Applied says what became of a version of the catalog that somebody put
+// forward.
 type Applied struct {
 	Version int64
+	Digest  string
 	Changes []string // the diff, one line a change; empty if nothing changed
-	Rules   bool     // it is in force
+	Widens  bool     // it lets somebody do more, or might
+	Rules   bool     // it is in force; else a second person has to confirm it
 }
 
-// Propose makes text the catalog in force and records its diff. Confirmation
-// by a second person is off in this version: a proposal rules at once, which
-// the event says and the server says at start.
+// Propose puts text forward as the catalog. What widens nothing rules at once,
+// as does the first catalog of an installation; anything else waits until a
+// second person confirms it (law 12), unless one person may change the catalog
+// here: then the event says so.
 func (b *Broker) Propose(ctx context.Context, by brevet.Actor, text []byte) (Applied, error) {
 	return b.propose(ctx, by, text, 0)
 }
@@ -37,26 +40,13 @@ func (b *Broker) propose(ctx context.Context, by brevet.Actor, text []byte, base
 	if err != nil {
 		return Applied{}, err
 	}
-	if b.Contract > 0 {
-		if err := next.CheckContracts(b.Contract); err != nil {
-			return Applied{}, err
-		}
-	}
-	for _, c := range next.Customers { // its stack registers the issuer before the first token
-		if b.Ensure == nil {
-			break
-		}
-		if err := b.Ensure(c.ID); err != nil {
-			return Applied{}, err
-		}
+	if err := b.fit(next); err != nil {
+		return Applied{}, err
 	}
 	var out Applied
 	var rules *ruling
 	err = b.DB.Update(ctx, func(tx *store.Tx) error {
-		if out, rules, err = b.proposeIn(tx, by, next); err == nil && base != 0 && out.Version != base && out.Version != base+1 {
-			err = brevet.Errorf(brevet.Conflict, "version %d of the catalog rules, not version %d that yours was made from", out.Version-1, base).
-				WithHint("brevet catalog show prints what rules")
-		}
+		out, rules, err = b.proposeIn(tx, by, next, base)
 		return err
 	})
 	if err != nil {
@@ -65,6 +55,25 @@ func (b *Broker) propose(ctx context.Context, by brevet.Actor, text []byte, base
 	b.adopt(rules)
 	b.changes.notify()
 	return out, nil
+}
+
+// fit checks a catalog against what this server can work with, and makes the
+// keys of its customers: a stack registers the issuer before the first token.
+func (b *Broker) fit(next *ruling) error {
+	if b.Contract > 0 {
+		if err := next.CheckContracts(b.Contract); err != nil {
+			return err
+		}
+	}
+	for _, c := range next.Customers {
+		if b.Ensure == nil {
+			break
+		}
+		if err := b.Ensure(c.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // readRuling reads what may come to rule.
@@ -100,21 +109,24 @@ func (b *Broker) adopt(next *ruling) {
 // fromFile reports whether a version was proposed from the server's file.
 func fromFile(by brevet.Actor) bool { return by.System != "" }
 
-func (b *Broker) proposeIn(tx *store.Tx, by brevet.Actor, next *ruling) (Applied, *ruling, error) {
+func (b *Broker) proposeIn(tx *store.Tx, by brevet.Actor, next *ruling, base int64) (Applied, *ruling, error) {
 	before := &ruling{Catalog: &catalog.Catalog{}}
 	now, err := tx.CatalogRuling()
+	first := errors.Is(err, brevet.NotFound)
 	if err == nil {
 		// An older text may not parse under newer rules; then all of it counts as changed.
 		if before, err = load(tx, now); errors.Is(err, brevet.Internal) {
 			return Applied{}, nil, err
+		} else if base != 0 && base != now.Version {
+			return Applied{}, nil, moved(base, now.Version)
 		} else if now.Digest == next.Digest {
-			return Applied{Version: now.Version, Rules: true}, next.confirmed(now.Version, now.Leaf), nil
+			return Applied{Version: now.Version, Digest: now.Digest, Rules: true}, next.confirmed(now.Version, now.Leaf).heir(before), nil
 		} else if err != nil {
 			before = &ruling{Catalog: &catalog.Catalog{}}
-		} else if seen, err := alreadyProposed(tx, by, now, next.Digest); seen || err != nil {
-			return Applied{Version: now.Version, Rules: true}, before, err
+		} else if seen, err := alreadyProposed(tx, by, next.Digest); seen || err != nil {
+			return Applied{Version: now.Version, Digest: now.Digest, Rules: true}, before, err
 		}
-	} else if !errors.Is(err, brevet.NotFound) {
+	} else if !first {
 		return Applied{}, nil, err
 	} else if _, known := tx.Latest(store.CatalogKey); known {
 		return Applied{}, nil, disagree("catalog", "in force")
@@ -122,16 +134,43 @@ func (b *Broker) proposeIn(tx *store.Tx, by brevet.Actor, next *ruling) (Applied
 	if err := freshExternalIDs(tx, before, next, now.Version); err != nil {
 		return Applied{}, nil, err
 	}
-	out := Applied{Version: now.Version + 1, Changes: changesOf(before, next), Rules: true}
-	leaf, err := record(tx, catalogEvents(by, tx.Now(), out, next.Digest))
+	out := Applied{Digest: next.Digest, Changes: changesOf(before, next)}
+	out.Widens = widens(out.Changes)
+	out.Rules = first || !out.Widens || b.OnePerson
+	if !out.Rules {
+		out, err = b.wait(tx, by, now, next, out)
+		return out, before, err
+	}
+	if out.Version, err = tx.CatalogNext(); err != nil {
+		return out, nil, err
+	}
+	p := proposedEvent(by, tx.Now(), out, now.Version)
+	if _, err := tx.Record(p); err != nil {
+		return out, nil, err
+	}
+	leaf, err := tx.Record(confirmedEvent(tx, brevet.Actor{System: alone(first, out.Widens)}, p))
 	if err != nil {
-		return Applied{}, nil, err
+		return out, nil, err
 	}
-	cv, err := tx.AddCatalog(store.CatalogVersion{Digest: next.Digest, Text: next.Text, By: by, Created: tx.Now(), Confirmed: tx.Now(), Leaf: leaf})
-	if err == nil && cv.Version != out.Version {
-		err = brevet.Errorf(brevet.Conflict, "another version of the catalog waits for confirmation")
+	_, err = tx.AddCatalog(store.CatalogVersion{Digest: next.Digest, Text: next.Text, By: by, Created: tx.Now(), Confirmed: tx.Now(), Leaf: leaf})
+	return out, next.confirmed(out.Version, leaf).heir(before), err
+}
+
+// alone says why a version rules without a second person.
+func alone(first, widens bool) string {
+	switch {
+	case first:
+		return "the first catalog"
+	case !widens:
+		return "it widens nothing"
 	}
-	return out, next.confirmed(cv.Version, leaf), err
+	return "one person changes the catalog here"
+}
+
+// moved says that a text was made from a version that does not rule.
+func moved(base, rules int64) error {
+	return brevet.Errorf(brevet.Conflict, "version %d of the catalog rules, not version %d that yours was made from", rules, base).
+		WithHint("brevet catalog show prints what rules")
 }
 
 // freshExternalIDs refuses an external id that another customer had in any
@@ -174,23 +213,20 @@ func ownedBefore(text []byte, externalID string) (brevet.CustomerID, bool) {
 }
 
 // alreadyProposed reports whether a file with this digest was the last that
-// the server's file was: a restart must not undo what was applied since.
-func alreadyProposed(tx *store.Tx, by brevet.Actor, newest store.CatalogVersion, sum string) (bool, error) {
+// the server's file was: a restart must not undo what was applied since, nor
+// propose again what was withdrawn or waits.
+func alreadyProposed(tx *store.Tx, by brevet.Actor, sum string) (bool, error) {
 	if !fromFile(by) {
 		return false, nil
 	}
-	for cv := newest; ; {
-		if fromFile(cv.By) {
+	next, err := tx.CatalogNext()
+	for v := next - 1; v > 0 && err == nil; v-- {
+		var cv store.CatalogVersion
+		if cv, err = tx.Catalog(v); err == nil && fromFile(cv.By) {
 			return cv.Digest == sum, nil
 		}
-		if cv.Version == 1 {
-			return false, nil
-		}
-		var err error
-		if cv, err = tx.Catalog(cv.Version - 1); err != nil {
-			return false, err
-		}
 	}
+	return false, err
 }
 
 // load reads a version back and matches it with the event that confirmed it:
@@ -208,7 +244,9 @@ func load(tx *store.Tx, cv store.CatalogVersion) (*ruling, error) {
 	if parseErr != nil {
 		return nil, parseErr
 	}
-	return c.confirmed(cv.Version, cv.Leaf), nil
+	next := c.confirmed(cv.Version, cv.Leaf)
+	next.recent, err = recent(tx, e)
+	return next, err
 }
 
 // follow takes up a version that another replica put in force.
@@ -233,20 +271,7 @@ func (b *Broker) follow(ctx context.Context) error {
 	return nil
 }
 
-func catalogEvents(by brevet.Actor, now time.Time, a Applied, sum string) []brevet.Event {
-	const most = 16 << 10 // an entry of the log is below 64 KiB
-	diff := strings.Join(a.Changes, "\n")
-	if len(diff) > most {
-		diff = strings.ToValidUTF8(diff[:most], "") + "\n…"
-	}
-	data := map[string]string{"version": fmt.Sprint(a.Version), "changes": fmt.Sprint(len(a.Changes)), "diff": diff}
-	proposed := brevet.Event{Kind: brevet.CatalogProposed, Time: now, Actor: by, Digest: sum, Data: data}
-	confirmed := brevet.Event{Kind: brevet.CatalogConfirmed, Time: now, Actor: brevet.Actor{System: "confirmation is off"}, Digest: sum,
-		Data: map[string]string{"version": data["version"]}}
-	return []brevet.Event{proposed, confirmed}
-}
-
-// Apply is Propose for a caller, who holds the right to edit the catalog for
+// Apply is [Broker.Propose] for a caller, who holds the right to edit the catalog for
 // every customer that is in force. A base other than 0 is the version that the
 // text was made from: if another rules by now, nothing changes.
 func (b *Broker) Apply(ctx context.Context, c brevet.Caller, text []byte, base int64) (Applied, error) {

@@ -30,7 +30,7 @@ func (b *Broker) Why(ctx context.Context, c brevet.Caller, target string) (Why, 
 		return Why{Target: brevet.Target{Account: account.Name, Role: role.Name}.String(), Summary: no.Message, Unmet: no.Unmet, Next: no.Hint}, nil
 	}
 	c, _, rules := b.judge(ctx, c, account, role.Name, 0, "") // refreshes stale groups
-	a := rules.Policy.Explain(query(c, account, role.Name, b.now()))
+	a := rules.explain(query(c, account, role.Name, b.now()))
 	o := &order{caller: c, account: account, role: role, answer: a, rules: rules, target: brevet.Target{Account: account.Name, Role: role.Name}.String()}
 	w := Why{Target: o.target, Facts: a.Facts, Unmet: a.Unmet}
 	if !a.Allowed {

@@ -238,7 +238,11 @@ func (d *differ) holding(o, n *brevet.Holding) {
 	if n != nil {
 		is = names(n.Who)
 	}
-	d.set(fmt.Sprintf("customer %s: right %s", d.customerName(at.Customer), at.Right), was, is)
+	went := d.tighter
+	if at.Right == brevet.RightRevoke || at.Right == brevet.RightAudit || at.Right == brevet.RightCatalog { // they watch over others
+		went = d.wider
+	}
+	d.setOr(went, fmt.Sprintf("customer %s: right %s", d.customerName(at.Customer), at.Right), was, is)
 }
 
 // names writes subjects as the catalog does.
@@ -356,7 +360,10 @@ func (d *differ) rung(what string, o, n brevet.Rung) {
 }
 
 // set says what came and what went.
-func (d *differ) set(what string, o, n []string) {
+func (d *differ) set(what string, o, n []string) { d.setOr(d.tighter, what, o, n) }
+
+// setOr is set, and says what went as the caller wants it said.
+func (d *differ) setOr(say func(string, ...any), what string, o, n []string) {
 	was, is := setOf(o), setOf(n)
 	var came, went []string
 	for _, s := range n {
@@ -373,7 +380,7 @@ func (d *differ) set(what string, o, n []string) {
 		d.wider("%s: and %s", what, strings.Join(came, ", "))
 	}
 	if len(went) > 0 {
-		d.tighter("%s: no longer %s", what, strings.Join(went, ", "))
+		say("%s: no longer %s", what, strings.Join(went, ", "))
 	}
 }
 

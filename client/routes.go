@@ -194,6 +194,26 @@ func (c *Client) Apply(ctx context.Context, in api.Apply) (api.Applied, error) {
 	return ask[api.Applied](ctx, c, api.RouteApply, nil, nil, in)
 }
 
+// Plan says what a text would change, and keeps nothing.
+func (c *Client) Plan(ctx context.Context, in api.Apply) (api.Applied, error) {
+	return ask[api.Applied](ctx, c, api.RoutePlan, nil, nil, in)
+}
+
+// Versions lists versions of the catalog, newest first.
+func (c *Client) Versions(ctx context.Context) (api.Versions, error) {
+	return ask[api.Versions](ctx, c, api.RouteVersions, nil, nil, nil)
+}
+
+// Confirm makes a version rule that somebody else put forward.
+func (c *Client) Confirm(ctx context.Context, version int64, in api.Confirm) (api.Applied, error) {
+	return ask[api.Applied](ctx, c, api.RouteConfirm, []string{strconv.FormatInt(version, 10)}, nil, in)
+}
+
+// Retract takes a version back that waits.
+func (c *Client) Retract(ctx context.Context, version int64) error {
+	return c.call(ctx, api.RouteRetract, []string{strconv.FormatInt(version, 10)}, nil, nil, nil)
+}
+
 // ProbeAccount has the server try out the customer's side of an account, by name or
 // number. It takes as long as wait and then some.
 func (c *Client) ProbeAccount(ctx context.Context, account string, wait time.Duration) (api.Probed, error) {

@@ -28,6 +28,7 @@ type Config struct {
 	Now     func() time.Time // nil: time.Now
 	Log     *slog.Logger     // nil: nothing is logged
 	DB      string           // database URL; "": SQLite in Dir
+	Two     bool             // a second person confirms changes of the catalog
 
 	// Propagation is how long the simulated AWS needs until a new version of a
 	// policy counts; nil: none.
@@ -152,7 +153,7 @@ func (w *World) build(ctx context.Context, c Config, s secrets) (err error) {
 	if err != nil {
 		return err
 	}
-	cfg := service.Config{URL: w.Facts.URL, Listen: w.host(0), Database: c.DB, Catalog: filepath.Join(c.Dir, "catalog.yaml"),
+	cfg := service.Config{URL: w.Facts.URL, Listen: w.host(0), Database: c.DB, Catalog: filepath.Join(c.Dir, "catalog.yaml"), OnePerson: !c.Two,
 		Keys: filepath.Join(c.Dir, "keys"), RootKey: filepath.Join(c.Dir, "root.key")}
 	if cfg.Database == "" {
 		cfg.Database = "sqlite:" + filepath.Join(c.Dir, "brevet.db")

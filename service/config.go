@@ -3,6 +3,7 @@ package service
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -37,8 +38,12 @@ type Config struct {
 	MetricsFrom []string `yaml:"metrics_from"`
 	// Database is sqlite:PATH or postgres://….
 	Database string `yaml:"database"`
-	// Catalog is the file that is proposed at start and on SIGHUP.
-	Catalog string `yaml:"catalog"`
+	// CatalogKey is catalog: FILE, or catalog: {file: FILE, one_person: true}.
+	CatalogKey catalogKey `yaml:"catalog"`
+	// Catalog is the file that is proposed at start and on SIGHUP. OnePerson
+	// lets one person change the catalog, without a second who confirms.
+	Catalog   string `yaml:"-"`
+	OnePerson bool   `yaml:"-"`
 	// Keys is the folder of the sealed keys, and of the highest head of the
 	// log that was seen.
 	Keys string `yaml:"keys"`
@@ -82,6 +87,26 @@ type Provider struct {
 	ClientSecret string `yaml:"-"`
 }
 
+// catalogKey is the key catalog: the name of the file, or more.
+type catalogKey struct {
+	File      string `yaml:"file"`
+	OnePerson bool   `yaml:"one_person"`
+}
+
+// UnmarshalYAML reads a file's name or a mapping.
+func (k *catalogKey) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind == yaml.ScalarNode {
+		return n.Decode(&k.File)
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if key := n.Content[i].Value; key != "file" && key != "one_person" {
+			return fmt.Errorf("line %d: catalog knows no %s", n.Content[i].Line, brevet.Printable(key))
+		}
+	}
+	type plain catalogKey
+	return n.Decode((*plain)(k))
+}
+
 // maxConfig bounds brevet.yaml.
 const maxConfig = 1 << 20
 
@@ -101,6 +126,7 @@ func LoadConfig(path string) (Config, error) {
 	if err := dec.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
 		return Config{}, brevet.Errorf(brevet.Invalid, "%s: %s", path, strings.TrimPrefix(err.Error(), "yaml: "))
 	}
+	c.Catalog, c.OnePerson = c.CatalogKey.File, c.CatalogKey.OnePerson
 	c.resolve(filepath.Dir(path))
 	if err := c.Check(); err != nil {
 		return Config{}, err

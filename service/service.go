@@ -137,7 +137,7 @@ func (s *Service) newBroker(channels []broker.Channel) *broker.Broker {
 		Center: broker.Center{Find: center.Find, Admit: center.Admit, Dismiss: center.Dismiss, Present: center.Present},
 		Seal:   s.Keys.Seal, Unseal: s.Keys.Unseal, Ensure: s.Keys.Ensure, Endpoint: s.opt.Endpoint, Contract: stack.NewestContract, Shells: opensShells, Pause: s.opt.Pause, Prove: s.prove, Fits: aws.Fits, Check: s.checks(), LogKey: s.Keys.LogKey(),
 		Idle: s.cfg.idle, Absolute: s.cfg.absolute, Now: s.opt.Now, Log: s.opt.Log, Shifts: s.onCall().Shifts}
-	c.URL, c.Channels = s.cfg.URL, channels
+	c.URL, c.Channels, c.OnePerson = s.cfg.URL, channels, s.cfg.OnePerson
 	for _, p := range s.cfg.Providers {
 		c.Providers = append(c.Providers, s.provider(p))
 	}
@@ -169,7 +169,14 @@ func (s *Service) propose(ctx context.Context, why string, text []byte) error {
 	if err != nil {
 		return err
 	}
-	s.opt.Log.InfoContext(ctx, "catalog in force; confirmation by a second person is off in this version", "version", a.Version, "changes", len(a.Changes))
+	switch {
+	case !a.Rules:
+		s.opt.Log.WarnContext(ctx, "the catalog file widens access; it waits until a second person confirms it: brevet catalog approve", "version", a.Version, "changes", len(a.Changes))
+	case s.cfg.OnePerson:
+		s.opt.Log.WarnContext(ctx, "catalog in force; one person may change it here", "version", a.Version, "changes", len(a.Changes))
+	default:
+		s.opt.Log.InfoContext(ctx, "catalog in force", "version", a.Version, "changes", len(a.Changes))
+	}
 	s.warnChecks(ctx)
 	return nil
 }

@@ -48,6 +48,14 @@ func (tx *Tx) AddCatalog(c CatalogVersion) (CatalogVersion, error) {
 	return c, err
 }
 
+// CatalogNext returns the number that the next version gets.
+func (tx *Tx) CatalogNext() (version int64, err error) {
+	if err = tx.row(`SELECT coalesce(max(version), 0) + 1 FROM catalogs`).Scan(&version); err != nil {
+		return 0, tx.failed(err)
+	}
+	return version, nil
+}
+
 // CatalogRuling returns the newest confirmed version; [brevet.NotFound] when
 // there is none.
 func (tx *Tx) CatalogRuling() (CatalogVersion, error) {
@@ -78,4 +86,35 @@ func (tx *Tx) ConfirmCatalog(version int64, at time.Time, leaf int64) error {
 		err = brevet.Errorf(brevet.Conflict, "version %d of the catalog does not wait for confirmation", version)
 	}
 	return err
+}
+
+// Catalogs returns the newest versions without their texts, newest first.
+func (tx *Tx) Catalogs(limit int) ([]CatalogVersion, error) {
+	return tx.catalogs(`SELECT version, digest, '', proposed_by, created_at, confirmed_at, leaf FROM catalogs ORDER BY version DESC LIMIT $1`, limit)
+}
+
+// CatalogsWaiting returns the newest versions that are not confirmed, without
+// their texts, newest first.
+func (tx *Tx) CatalogsWaiting(limit int) ([]CatalogVersion, error) {
+	return tx.catalogs(`SELECT version, digest, '', proposed_by, created_at, confirmed_at, leaf FROM catalogs WHERE confirmed_at = 0 ORDER BY version DESC LIMIT $1`, limit)
+}
+
+func (tx *Tx) catalogs(query string, limit int) ([]CatalogVersion, error) {
+	rows, err := tx.tx.QueryContext(tx.ctx, query, limit)
+	if err != nil {
+		return nil, tx.failed(err)
+	}
+	defer rows.Close()
+	var out []CatalogVersion
+	for rows.Next() {
+		c, err := scanCatalog(rows)
+		if err != nil {
+			return nil, tx.failed(err)
+		}
+		out = append(out, c)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, tx.failed(err)
+	}
+	return out, nil
 }

@@ -8,12 +8,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/brevet-access/brevet"
-	"github.com/brevet-access/brevet/api"
 	"github.com/brevet-access/brevet/catalog"
 )
 
 func (c *cli) catalog() *cobra.Command {
-	return family("catalog", "Show or propose what may be asked for", c.catalogShow(), c.catalogComplete(), c.catalogApply())
+	return family("catalog", "Show or change what may be asked for", c.catalogShow(), c.catalogComplete(), c.catalogPlan(), c.catalogApply(),
+		c.catalogVersions(), c.catalogApprove(), c.catalogWithdraw())
 }
 
 func (c *cli) catalogShow() *cobra.Command {
@@ -74,38 +74,4 @@ Stacks and servers hold these values for years: keep the file.`,
 		},
 	}
 	return c.flagJSON(cmd)
-}
-
-func (c *cli) catalogApply() *cobra.Command {
-	var base int64
-	cmd := c.flagJSON(c.command("apply FILE", "Propose a catalog", exactly("FILE"),
-		func(ctx context.Context, s *session, args []string) error {
-			text, err := os.ReadFile(args[0])
-			if err != nil {
-				return brevet.Errorf(brevet.Invalid, "cannot read %s: %s", args[0], rootCause(err))
-			}
-			ctx, cancel := brief(ctx)
-			defer cancel()
-			got, err := s.Apply(ctx, api.Apply{Text: string(text), Base: base})
-			if err != nil {
-				return err
-			}
-			return c.print(got, func() { c.showApplied(got) })
-		}))
-	cmd.Flags().Int64Var(&base, "base", 0, "the `VERSION` that FILE was made from; refused if another rules by now")
-	return cmd
-}
-
-func (c *cli) showApplied(a api.Applied) {
-	for _, change := range a.Changes {
-		c.tell("%s", change)
-	}
-	switch {
-	case len(a.Changes) == 0:
-		c.tell("Nothing changed; version %d is in force.", a.Version)
-	case a.Rules:
-		c.tell("Version %d is in force.", a.Version)
-	default:
-		c.tell("Version %d is proposed; a second person has to confirm it.", a.Version)
-	}
 }

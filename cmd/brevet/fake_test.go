@@ -95,7 +95,7 @@ func (f *fake) routes() http.Handler {
 		api.RouteStatus: f.status, api.RouteRequest: f.ask, api.RouteRequests: f.list, api.RouteRequestGet: f.get, api.RouteDecide: f.decide,
 		api.RouteWithdraw: f.withdraw, api.RouteGrants: f.listGrants, api.RouteDrop: f.end, api.RouteRevoke: f.end,
 		api.RouteCredential: f.credential, api.RouteConsole: f.console, api.RouteCheckpoint: f.checkpoint, api.RouteEntries: f.entries,
-		api.RouteCatalog: f.showCatalog, api.RouteApply: f.apply, api.RouteCustomers: f.customers, api.RouteOffboard: f.offboard,
+		api.RouteCatalog: f.showCatalog, api.RouteApply: f.apply, api.RoutePlan: f.apply, api.RouteVersions: f.versions, api.RouteConfirm: f.confirm, api.RouteRetract: f.retract, api.RouteCustomers: f.customers, api.RouteOffboard: f.offboard,
 	} {
 		mux.HandleFunc(route, func(w http.ResponseWriter, r *http.Request) { f.serve(w, r, route, a) })
 	}
@@ -464,6 +464,16 @@ func (f *fake) apply(_ string, r *http.Request) (any, error) {
 	f.catalog.Text = in.Text
 	return api.Applied{Version: f.catalog.Version, Changes: []string{"+ account acme-dev"}, Rules: true}, nil
 }
+
+func (f *fake) versions(string, *http.Request) (any, error) {
+	return api.Versions{OnePerson: true, Versions: []api.CatalogVersion{{Version: 7, State: "waits", By: "security", Digest: "d", Changes: []string{"+ account acme-dev"}}}}, nil
+}
+
+func (f *fake) confirm(string, *http.Request) (any, error) {
+	return api.Applied{Version: 7, Changes: []string{"+ account acme-dev"}, Widens: true, Rules: true}, nil
+}
+
+func (f *fake) retract(string, *http.Request) (any, error) { return nil, nil }
 
 func decode(r *http.Request, v any) error {
 	dec := json.NewDecoder(r.Body)

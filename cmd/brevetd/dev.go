@@ -34,6 +34,7 @@ real access: its people and passwords are shown to whoever asks.`,
 	cmd.Flags().StringVar(&c.Dir, "dir", ".brevet", "the `FOLDER` that holds the world")
 	cmd.Flags().StringVar(&c.Catalog, "catalog", "", "another catalog `FILE` than the sandbox's own; missing ids and audiences are made up in a copy")
 	cmd.Flags().StringVar(&c.DB, "database", "", "keep rows and log in the PostgreSQL database at `URL` (default: SQLite in the folder)")
+	cmd.Flags().BoolVar(&c.Two, "two-people", false, "a second person confirms changes of the catalog")
 	cmd.Flags().IntVar(&c.Port, "port", 8477, "the first of three ports: broker, sign-in, AWS; 0 takes free ones")
 	return cmd
 }
@@ -46,7 +47,9 @@ func dev(ctx context.Context, c sandbox.Config, stdout, stderr io.Writer) error 
 		return err
 	}
 	defer w.Close()
-	fmt.Fprintln(stderr, "note: in this version a change of the catalog takes effect without a second person")
+	if !c.Two {
+		fmt.Fprintln(stderr, "note: one person may change the catalog of this sandbox; --two-people has a second confirm it, as a server does")
+	}
 	return w.Serve(ctx, func() {
 		fmt.Fprintf(stdout, "brevet is ready   %s     sign-in %s     AWS (simulated) %s\n", w.Facts.URL, w.Facts.SignIn, w.Facts.AWS)
 		var people []string
