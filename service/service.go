@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -89,8 +88,7 @@ func Open(ctx context.Context, cfg Config, opt Options) (*Service, error) {
 	if s.Keys, err = openKeys(cfg, opt, cat.Issuer); err != nil {
 		return nil, err
 	}
-	s.DB, err = store.Open(ctx, store.Config{URL: cfg.Database, Now: opt.Now, Host: cfg.host(), Signer: s.Keys.LogSigner(),
-		Verifier: s.Keys.LogVerifier(), HeadFile: filepath.Join(cfg.Keys, "log-head"), Log: opt.Log})
+	s.DB, err = store.Open(ctx, storeConfig(cfg, opt, s.Keys))
 	if err != nil {
 		return nil, err
 	}

@@ -38,6 +38,10 @@ const sealedFile = "brevet sealed key v1\n"
 
 const maxSealedFile = 64 << 10
 
+// IsSealed reports whether the text is that of a sealed key file. Without the
+// root key it is of no use to anybody.
+func IsSealed(text []byte) bool { _, err := parseSealed(text); return err == nil }
+
 func (f files) path(name string) string { return filepath.Join(f.dir, filepath.FromSlash(name)) }
 
 func fileLabel(name string) string { return "brevet key file v1 " + name }

@@ -77,9 +77,15 @@ func (db *DB) begin() (*batch, error) {
 		b.rollback()
 		return nil, db.distrust(brevet.Errorf(brevet.Internal, "the log's head went back; nothing is issued"))
 	}
+	b.begun()
+	return b, nil
+}
+
+// begun takes up where the log stands.
+func (b *batch) begun() {
+	l := b.db.memory
 	b.head, b.tree, b.last = l.head, l.tree.Clone(), l.last
 	b.seqs, b.blinds, b.places = map[brevet.CustomerID]int64{}, map[brevet.CustomerID][]byte{}, map[placeKey]place{}
-	return b, nil
 }
 
 const (

@@ -29,13 +29,18 @@ func (db *DB) migrate(ctx context.Context) error {
 		}
 		defer conn.ExecContext(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock($1)`, migrationLock)
 	}
-	if err := db.migrateTables(ctx); err != nil {
+	if err := db.migrateTables(ctx, newest); err != nil {
 		return err
 	}
 	return db.dialect.fault(db.migrateJobs(ctx))
 }
 
-func (db *DB) migrateTables(ctx context.Context) error {
+// newest stands for the newest migration that there is.
+const newest = 0
+
+// migrateTables brings our tables up to date, or as far as they were in the
+// past. The error is of kind [brevet.Invalid] if there is no such migration.
+func (db *DB) migrateTables(ctx context.Context, version int64) error {
 	files, err := fs.Sub(migrations, "migrations/"+string(db.dialect))
 	if err != nil {
 		return brevet.Errorf(brevet.Internal, "the migrations cannot be read").WithCause(err)
@@ -48,6 +53,15 @@ func (db *DB) migrateTables(ctx context.Context) error {
 	if err != nil {
 		return brevet.Errorf(brevet.Internal, "the migrations cannot be read").WithCause(err)
 	}
-	_, err = provider.Up(ctx)
+	if version == newest {
+		_, err = provider.Up(ctx)
+		return db.dialect.fault(err)
+	}
+	sources := provider.ListSources()
+	if last := sources[len(sources)-1].Version; version < 1 || version > last {
+		return brevet.Errorf(brevet.Invalid, "the backup's tables are of version %d, this brevetd knows up to %d", version, last).
+			WithHint("restore with the brevetd that made it, or a newer one")
+	}
+	_, err = provider.UpTo(ctx, version)
 	return db.dialect.fault(err)
 }

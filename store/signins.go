@@ -139,3 +139,9 @@ WHERE claims.created_at <= $6`, who, key, digest, result, micros(tx.now), micros
 	}
 	return prior, false, nil
 }
+
+// EndSignIns ends every sign-in's row. The log must say so of each.
+func (tx *Tx) EndSignIns() error {
+	_, err := tx.exec(`UPDATE signins SET ended_at = $1, refresh = NULL WHERE ended_at = 0`, micros(tx.now))
+	return err
+}

@@ -82,6 +82,22 @@ type DB struct {
 // says what is wrong: nothing may be issued from it. A database that cannot
 // be reached or is held by another process is [brevet.Unavailable].
 func Open(ctx context.Context, cfg Config) (*DB, error) {
+	db, err := newDB(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.connect(ctx); err != nil {
+		return nil, err
+	}
+	if err := db.start(ctx); err != nil {
+		db.disconnect()
+		return nil, err
+	}
+	return db, nil
+}
+
+// newDB checks the configuration; the database is not touched.
+func newDB(cfg Config) (*DB, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -91,15 +107,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if cfg.Signer == nil || cfg.Verifier == nil || cfg.Signer.Name() != cfg.Host || cfg.Verifier.Name() != cfg.Host {
 		return nil, brevet.Errorf(brevet.Invalid, "the log needs a signer and a verifier named after its host")
 	}
-	db := &DB{cfg: cfg, queue: make(chan *job, maxBatch), closing: make(chan struct{}), gone: make(chan struct{}), memory: newLedger()}
-	if err := db.connect(ctx); err != nil {
-		return nil, err
-	}
-	if err := db.start(ctx); err != nil {
-		db.disconnect()
-		return nil, err
-	}
-	return db, nil
+	return &DB{cfg: cfg, queue: make(chan *job, maxBatch), closing: make(chan struct{}), gone: make(chan struct{}), memory: newLedger()}, nil
 }
 
 // start brings an opened database to life.
