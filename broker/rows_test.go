@@ -53,9 +53,9 @@ var attempts = []attempt{
 	{"engineer", "acme-prod/Security"}, {"engineer", "acme-prod/Admin"}, {"engineer", "acme-staging/SRE"}, {"contractor", "acme-staging/ReadOnly"}, {"contractor", "acme-prod/Security"},
 }
 
-// tryAll makes every attempt and complains about each credential that should
+// tryAll makes the attempts and complains about each credential that should
 // not have left.
-func tryAll(t *testing.T, h *house, tokens map[string]string, allowed map[attempt]time.Time, edit string) {
+func tryAll(t *testing.T, h *house, tokens map[string]string, allowed map[attempt]time.Time, edit string, attempts ...attempt) {
 	t.Helper()
 	for _, a := range attempts {
 		c, err := h.WhoIs(t.Context(), tokens[a.person], "")
@@ -77,12 +77,12 @@ func tryAll(t *testing.T, h *house, tokens map[string]string, allowed map[attemp
 // TestRowEditsIssueNothing edits random cells of the database behind the
 // broker's back (law 11): nobody gets what they could not get before.
 func TestRowEditsIssueNothing(t *testing.T) {
-	n := 150
+	n := 1000
 	if os.Getenv("BREVET_SOAK") != "" {
-		n = 2000
+		n = 20_000
 	}
 	h, tokens, allowed := crime(t)
-	tryAll(t, h, tokens, allowed, "nothing")
+	tryAll(t, h, tokens, allowed, "nothing", attempts...)
 	db, err := sql.Open("sqlite", "file:"+h.path+"?_pragma=busy_timeout(5000)")
 	if err != nil {
 		t.Fatal(err)
@@ -96,7 +96,7 @@ func TestRowEditsIssueNothing(t *testing.T) {
 			continue
 		}
 		done++
-		tryAll(t, h, tokens, allowed, what)
+		tryAll(t, h, tokens, allowed, what, attempts[rng.IntN(len(attempts))], attempts[rng.IntN(len(attempts))], attempts[rng.IntN(len(attempts))])
 		undo()
 	}
 	if done < n {
