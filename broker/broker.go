@@ -101,6 +101,7 @@ type Broker struct {
 	starts   starts
 	letters  changes // there is something to send
 	settled  changes // a message was sent, or was not
+	warned   warned
 	lanes    []*lane
 	known    known
 	refresh  singleflight.Group

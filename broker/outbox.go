@@ -42,22 +42,22 @@ var Topics = []Topic{TopicRequest, TopicOutcome, TopicSession, TopicEnding, Topi
 // topics says what sort of message an event gives. What is not in it gives
 // none.
 var topics = map[brevet.EventKind]Topic{
-	brevet.RequestCreated:   TopicRequest,
-	"request.reminded":      TopicRequest,
-	"request.escalated":     TopicRequest,
-	brevet.RequestDecided:   TopicOutcome,
-	brevet.RequestApproved:  TopicOutcome,
-	brevet.RequestDenied:    TopicOutcome,
-	brevet.RequestWithdrawn: TopicOutcome,
-	brevet.RequestLapsed:    TopicOutcome,
-	brevet.SessionIssued:    TopicSession,
-	brevet.GrantEnding:      TopicEnding,
-	"breakglass.opened":     TopicUrgent,
-	"breakglass.reviewed":   TopicOutcome,
-	"revocation.failed":     TopicUrgent,
-	brevet.CatalogProposed:  TopicUrgent,
-	brevet.CatalogConfirmed: TopicOutcome,
-	brevet.ChannelTested:    TopicUrgent,
+	brevet.RequestCreated:     TopicRequest,
+	brevet.RequestReminded:    TopicRequest,
+	brevet.RequestEscalated:   TopicRequest,
+	brevet.RequestDecided:     TopicOutcome,
+	brevet.RequestApproved:    TopicOutcome,
+	brevet.RequestDenied:      TopicOutcome,
+	brevet.RequestWithdrawn:   TopicOutcome,
+	brevet.RequestLapsed:      TopicOutcome,
+	brevet.SessionIssued:      TopicSession,
+	brevet.GrantEnding:        TopicEnding,
+	brevet.BreakGlassOpened:   TopicUrgent,
+	brevet.BreakGlassReviewed: TopicOutcome,
+	brevet.RevocationFailed:   TopicUrgent,
+	brevet.CatalogProposed:    TopicUrgent,
+	brevet.CatalogConfirmed:   TopicOutcome,
+	brevet.ChannelTested:      TopicUrgent,
 }
 
 // serves reports whether the channel may be told of events of a customer (law
@@ -110,6 +110,8 @@ func (b *Broker) quiet(e brevet.Event) bool {
 		return e.Data["version"] == "1" || e.Actor.System != ""
 	case brevet.SessionIssued:
 		return !b.privileged(e)
+	case brevet.RevocationFailed:
+		return e.Data["only"] == "shells"
 	}
 	return false
 }
@@ -141,19 +143,23 @@ func aboutOf(e brevet.Event) string {
 	return ""
 }
 
+// onceAfter lists after which events a channel need not hear of another one
+// about the same thing.
+var onceAfter = map[brevet.EventKind][]brevet.EventKind{
+	brevet.SessionIssued:    {brevet.SessionIssued, brevet.BreakGlassOpened},
+	brevet.GrantEnding:      {brevet.GrantEnding},
+	brevet.RevocationFailed: {brevet.RevocationFailed},
+}
+
 // news reports whether a channel has not heard of this already: a session is
-// told once a grant, however often its credential is renewed. A channel whose
+// told once a grant, however often its credential is renewed, a revocation
+// that is not confirmed once, however often it is tried. A channel whose
 // receiver wants nothing more gets what is urgent only.
 func (b *Broker) news(tx *store.Tx, ch *Channel, e brevet.Event, about string) bool {
-	if e.Kind == brevet.SessionIssued || e.Kind == brevet.GrantEnding {
-		for _, kind := range []brevet.EventKind{e.Kind, "breakglass.opened"} {
-			if kind == "breakglass.opened" && e.Kind == brevet.GrantEnding {
-				break
-			}
-			told, err := tx.Letters(store.LetterFilter{Channel: ch.Name, About: about, Kind: kind, Limit: 1})
-			if err != nil || len(told) > 0 {
-				return false // the error has broken the transaction
-			}
+	for _, kind := range onceAfter[e.Kind] {
+		told, err := tx.Letters(store.LetterFilter{Channel: ch.Name, About: about, Kind: kind, Limit: 1})
+		if err != nil || len(told) > 0 {
+			return false // the error has broken the transaction
 		}
 	}
 	if topics[e.Kind] == TopicUrgent {

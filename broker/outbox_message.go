@@ -120,9 +120,9 @@ func (w *wording) requested() {
 	switch e.Kind {
 	case brevet.RequestCreated:
 		w.m.Title = asks
-	case "request.reminded":
+	case brevet.RequestReminded:
 		w.m.Title = "still waiting: " + asks
-	case "request.escalated":
+	case brevet.RequestEscalated:
 		w.m.Title = "others may decide now: " + asks
 	case brevet.RequestDecided:
 		w.m.Title = by + " said yes, more are needed: " + asks
@@ -150,7 +150,7 @@ func (w *wording) requested() {
 	}
 	waits := r.State == brevet.Pending && (topics[e.Kind] == TopicRequest || e.Kind == brevet.RequestDecided)
 	if waits {
-		w.fact("waits for", r.Rule.String())
+		w.fact("waits for", orElse(e.Data["waits_for"], r.Rule.String()))
 		w.fact("lapses", clockTime(r.Lapses))
 		w.m.Choice = &brevet.Choice{Request: r.ID, Digest: r.Digest()}
 	}
@@ -215,10 +215,11 @@ func (w *wording) urgent() {
 		w.m.Title = "this is a test of channel " + e.Data["channel"]
 		w.fact("asked for by", e.Actor.String())
 		return
-	case "breakglass.opened":
+	case brevet.BreakGlassOpened:
 		w.m.Title = "BREAK-GLASS: " + w.who + " opens " + w.target + " without approval"
-	case "revocation.failed":
+	case brevet.RevocationFailed:
 		w.m.Title = "revocation not confirmed: " + orElse(strings.TrimSpace(w.target+" of "+w.who), string(e.Grant))
+		w.fact("trouble", e.Data["trouble"])
 	default:
 		w.m.Title = strings.ReplaceAll(string(e.Kind), ".", " ") + ": " + w.target + " of " + w.who
 	}

@@ -244,7 +244,7 @@ func TestGone(t *testing.T) {
 	urgent := func() {
 		t.Helper()
 		if err := h.db.Update(t.Context(), func(tx *store.Tx) error {
-			_, err := tx.Record(brevet.Event{Kind: "revocation.failed", Customer: h.acme(), Grant: "gr_x"})
+			_, err := tx.Record(brevet.Event{Kind: "catalog.proposed", Data: map[string]string{"version": "9"}})
 			return err
 		}); err != nil {
 			t.Fatal(err)

@@ -29,6 +29,7 @@ func (b *Broker) Sweep(ctx context.Context) error {
 		b.sweepSessions,
 		b.sweepOver,
 		b.sweepLeft,
+		b.sweepOutbox,
 		b.sweepBounds,
 		b.sweepRevocations,
 		b.sweepAssignments,

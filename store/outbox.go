@@ -183,15 +183,28 @@ func (tx *Tx) Gone(channel string) (bool, error) {
 	return state == LetterGone, nil
 }
 
+// LettersBefore reports whether letters were settled before a time.
+func (tx *Tx) LettersBefore(t time.Time) (bool, error) {
+	var n int
+	if err := tx.row(`SELECT count(*) FROM (SELECT 1 FROM outbox WHERE state <> 'waiting' AND tried_at < $1 AND done_at < $1 LIMIT 1) AS old`, micros(t)).Scan(&n); err != nil {
+		return false, tx.failed(err)
+	}
+	return n > 0, nil
+}
+
 // DropLetters forgets letters that were settled before a time.
 func (tx *Tx) DropLetters(before time.Time) error {
-	var n int
-	if err := tx.row(`SELECT count(*) FROM outbox WHERE state <> 'waiting' AND done_at < $1`, micros(before)).Scan(&n); err != nil {
-		return tx.failed(err)
-	}
-	if n == 0 {
-		return nil
-	}
-	_, err := tx.exec(`DELETE FROM outbox WHERE state <> 'waiting' AND done_at < $1`, micros(before))
+	_, err := tx.exec(`DELETE FROM outbox WHERE state <> 'waiting' AND tried_at < $1 AND done_at < $1`, micros(before))
 	return err
+}
+
+// Orphans returns letters that wait since before a time and belong to none of
+// the channels.
+func (tx *Tx) Orphans(channels []string, before time.Time, limit int) ([]Letter, error) {
+	f := &filter{where: []string{"state = 'waiting'"}}
+	f.add("created_at < ?", micros(before))
+	for _, name := range channels {
+		f.add("channel <> ?", name)
+	}
+	return list(tx, "outbox", letters.columns, f, limit, scanLetter)
 }
