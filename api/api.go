@@ -221,8 +221,9 @@ type Revoke struct {
 // Revoked is the answer to Revoke and to dropping a grant.
 type Revoked struct {
 	Grant Grant     `json:"grant"`
-	State string    `json:"state" enum:"requested,confirmed"`
+	State string    `json:"state" enum:"requested,told,confirmed,unconfirmed,over"`
 	Until time.Time `json:"until,omitzero" doc:"latest moment at which an outstanding credential dies; absent: none is outstanding"`
+	Act   string    `json:"act,omitempty" doc:"rv_…, by which the revocation can be followed"`
 }
 
 // Status is what concerns the caller now.

@@ -36,6 +36,7 @@ type revoking struct {
 	rests  map[brevet.AccountID]rest
 	mine   map[brevet.GrantID]bool        // asked for here, or by a job that is run here
 	none   map[brevet.AccountID]time.Time // accounts without a revoker, and when that was seen
+	clean  map[brevet.PersonID]bool       // ended people of whom nothing is left
 	poked  chan struct{}
 	tells  chan struct{}
 	tries  chan struct{}
@@ -50,7 +51,20 @@ type rest struct {
 
 func newRevoking() *revoking {
 	return &revoking{busy: map[brevet.AccountID]bool{}, rests: map[brevet.AccountID]rest{}, mine: map[brevet.GrantID]bool{}, none: map[brevet.AccountID]time.Time{},
-		poked: make(chan struct{}, 1), tells: make(chan struct{}, tellAtOnce), tries: make(chan struct{}, tryAtOnce)}
+		clean: map[brevet.PersonID]bool{}, poked: make(chan struct{}, 1), tells: make(chan struct{}, tellAtOnce), tries: make(chan struct{}, tryAtOnce)}
+}
+
+// cleared reports whether nothing is left of a person who has ended.
+func (r *revoking) cleared(id brevet.PersonID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.clean[id]
+}
+
+func (r *revoking) clear(id brevet.PersonID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.clean[id] = true
 }
 
 // poke has the loop look.

@@ -229,3 +229,32 @@ func (c *Client) Customers(ctx context.Context) ([]api.Customer, error) {
 func (c *Client) Offboard(ctx context.Context, customer string, in api.Offboard) (api.Offboarded, error) {
 	return ask[api.Offboarded](ctx, c, api.RouteOffboard, []string{customer}, nil, in)
 }
+
+// RevokeAll ends grants at once, and begins what cuts off their sessions.
+func (c *Client) RevokeAll(ctx context.Context, in api.RevokeAll) (api.Revocations, error) {
+	return ask[api.Revocations](ctx, c, api.RouteRevokeAll, nil, nil, in)
+}
+
+// Revocation returns how far an act of revoking has come. With wait above zero
+// the server holds its answer that long while it is under way.
+func (c *Client) Revocation(ctx context.Context, id string, wait time.Duration) (api.Revocations, error) {
+	q := url.Values{}
+	if wait > 0 {
+		q.Set("wait", brevet.FormatDuration(wait))
+	}
+	return ask[api.Revocations](ctx, c, api.RouteRevocation, []string{id}, q, nil)
+}
+
+// Revocations lists revocations, newest first.
+func (c *Client) Revocations(ctx context.Context, limit int) (api.Revocations, error) {
+	q := url.Values{}
+	if limit > 0 {
+		q.Set("limit", strconv.Itoa(limit))
+	}
+	return ask[api.Revocations](ctx, c, api.RouteRevocations, nil, q, nil)
+}
+
+// OffboardPerson ends a person, by handle or id, for good.
+func (c *Client) OffboardPerson(ctx context.Context, who string, in api.Offboard) (api.PersonOffboarded, error) {
+	return ask[api.PersonOffboarded](ctx, c, api.RouteOffboardPerson, []string{who}, nil, in)
+}

@@ -52,7 +52,7 @@ func (s *server) revoke(ctx context.Context, c brevet.Caller, in *revokeInput) (
 }
 
 func revoked(v broker.Revoked) api.Revoked {
-	return api.Revoked{Grant: grant(v.Grant), State: string(v.State), Until: v.Until}
+	return api.Revoked{Grant: grant(v.Grant), State: string(v.State), Until: v.Until, Act: string(v.Act)}
 }
 
 func grant(v broker.GrantView) api.Grant {

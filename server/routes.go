@@ -37,6 +37,7 @@ func (s *server) api() {
 	s.signInRoutes()
 	s.requestRoutes()
 	s.grantRoutes()
+	s.revokeRoutes()
 	s.extendRoutes()
 	s.useRoutes()
 	s.logRoutes()

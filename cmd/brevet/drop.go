@@ -72,6 +72,8 @@ func outstanding(r api.Revoked, s *session) string {
 		return "No credential is outstanding."
 	case r.State == string(brevet.RevokeConfirmed):
 		return "AWS refuses its credentials now."
+	case r.Act != "":
+		return "Credentials that already left are being cut off; they die at " + at(r.Until, s.now()) + " at the latest."
 	}
 	return "Credentials that already left die at " + at(r.Until, s.now()) + " at the latest."
 }

@@ -81,7 +81,7 @@ func (c *cli) groups() []group {
 		{"Ask", []*cobra.Command{c.ls(), c.request(), c.requests(), c.show(), c.withdraw(), c.why(), c.status()}},
 		{"Decide", []*cobra.Command{c.approve(), c.deny()}},
 		{"Use", []*cobra.Command{c.exec(), c.env(), c.credentialProcess(), c.console(), c.profiles()}},
-		{"End", []*cobra.Command{c.grants(), c.extend(), c.drop(), c.revoke()}},
+		{"End", []*cobra.Command{c.grants(), c.extend(), c.drop(), c.revoke(), c.revocations(), c.offboard()}},
 		{"Look after it", []*cobra.Command{c.audit(), c.catalog(), c.customer(), c.account(), c.stack(), c.notify(), c.lint()}},
 	}
 }
