@@ -32,7 +32,7 @@ func TestKill(t *testing.T) {
 		kills = 3
 	}
 	if os.Getenv("BREVET_SOAK") != "" {
-		kills = 200
+		kills = 300
 	}
 	t.Run("sqlite", func(t *testing.T) { killMany(t, "", kills) })
 	t.Run("postgres", func(t *testing.T) { killMany(t, pgtest.New(t), kills) })
@@ -44,6 +44,11 @@ type seen struct {
 	approved  map[string]bool // requests whose approval was acknowledged
 	issued    map[string]bool // access keys that left
 	requested map[string]bool
+	revoked   map[string]bool // grants whose revocation was acknowledged: a job carries it to the cloud
+}
+
+func newSeen() *seen {
+	return &seen{approved: map[string]bool{}, issued: map[string]bool{}, requested: map[string]bool{}, revoked: map[string]bool{}}
 }
 
 func killMany(t *testing.T, database string, kills int) {
@@ -56,7 +61,7 @@ func killMany(t *testing.T, database string, kills int) {
 		_, token := w.Login(t, who)
 		tokens[who] = token.Token
 	}
-	got := &seen{approved: map[string]bool{}, issued: map[string]bool{}, requested: map[string]bool{}}
+	got := newSeen()
 	rng := rand.New(rand.NewPCG(7, uint64(kills)))
 	for range kills {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -73,7 +78,7 @@ func killMany(t *testing.T, database string, kills int) {
 		facts, stop = startDev(t, dir, database, port)
 	}
 	got.check(t, client.New(facts.URL, tokens["security"], api.Version))
-	t.Logf("%d kills: %d requests, %d approvals and %d credentials acknowledged, all on record", kills, len(got.requested), len(got.approved), len(got.issued))
+	t.Logf("%d kills: %d requests, %d approvals and %d credentials and %d revocations acknowledged, all on record", kills, len(got.requested), len(got.approved), len(got.issued), len(got.revoked))
 }
 
 // startDev runs brevetd dev as a process; stop kills it.
@@ -117,12 +122,13 @@ func startDev(t *testing.T, dir, database string, port int) (facts sandbox.Facts
 	return facts, once
 }
 
-// hammer asks, approves and issues until ctx is over, and notes what was
-// acknowledged.
+// hammer asks, approves, issues and now and then revokes until ctx is over, and
+// notes what was acknowledged.
 func (s *seen) hammer(ctx context.Context, facts sandbox.Facts, tokens map[string]string, n int) {
 	engineer, lead := client.New(facts.URL, tokens["engineer"], api.Version), client.New(facts.URL, tokens["lead"], api.Version)
+	security := client.New(facts.URL, tokens["security"], api.Version)
 	targets := []string{"acme-prod/SRE", "acme-prod/Data", "acme-prod/DevOps", "acme-prod/Security"}
-	for ctx.Err() == nil {
+	for i := 0; ctx.Err() == nil; i++ {
 		r, err := engineer.Ask(ctx, api.NewRequest{Target: targets[n], Duration: "1h", Reason: "kill test"})
 		if err != nil {
 			continue
@@ -137,6 +143,12 @@ func (s *seen) hammer(ctx context.Context, facts sandbox.Facts, tokens map[strin
 			continue
 		}
 		s.note(s.issued, c.AccessKeyID)
+		if i%3 > 0 {
+			continue
+		}
+		if _, err := security.Revoke(ctx, c.Grant, api.Revoke{Reason: "kill test"}); err == nil {
+			s.note(s.revoked, c.Grant)
+		}
 	}
 }
 
@@ -169,7 +181,7 @@ func (s *seen) await(t *testing.T, n int) {
 // check replays the log.
 func (s *seen) check(t *testing.T, security *client.Client) {
 	t.Helper()
-	created, approved, issued := map[string]bool{}, map[string]int{}, map[string]bool{}
+	created, approved, issued, revoked := map[string]bool{}, map[string]int{}, map[string]bool{}, map[string]int{}
 	intended := map[string]string{} // session -> what became of it
 	for from, size := int64(0), int64(-1); from != size; {
 		page, err := security.Entries(t.Context(), from, 0, 1000)
@@ -186,6 +198,8 @@ func (s *seen) check(t *testing.T, security *client.Client) {
 				created[string(ev.Request)] = true
 			case brevet.RequestApproved:
 				approved[string(ev.Request)]++
+			case brevet.GrantRevoked:
+				revoked[string(ev.Grant)]++
 			case brevet.SessionIntended:
 				intended[string(ev.Session)] = "intended"
 			case brevet.SessionIssued:
@@ -215,6 +229,16 @@ func (s *seen) check(t *testing.T, security *client.Client) {
 	for key := range s.issued {
 		if !issued[key] {
 			t.Errorf("credential %s left and is not on record", key)
+		}
+	}
+	for id := range s.revoked {
+		if revoked[id] == 0 {
+			t.Errorf("the revocation of %s was acknowledged and is not on record", id)
+		}
+	}
+	for id, n := range revoked {
+		if n > 1 {
+			t.Errorf("grant %s was revoked %d times", id, n)
 		}
 	}
 	lost := 0

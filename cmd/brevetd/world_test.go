@@ -21,7 +21,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(stopping{m}, map[string]func(){"brevetd": main, "browser": browser})
+	testscript.Main(stopping{m}, map[string]func(){"brevetd": main, "browser": browser, "replica": replica})
 }
 
 // stopping ends the PostgreSQL server after the tests.
