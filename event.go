@@ -51,6 +51,7 @@ const (
 	// until when credentials that were out before may live.
 	CustomerOffboarded EventKind = "customer.offboarded"
 	BreakGlassOpened   EventKind = "breakglass.opened"   // somebody helped themselves, and everybody is told
+	BreakGlassReminded EventKind = "breakglass.reminded" // nobody has looked at it yet
 	BreakGlassReviewed EventKind = "breakglass.reviewed" // what somebody else thinks of it; Data holds the verdict
 	KeyRotated         EventKind = "key.rotated"
 	GrantEnding        EventKind = "grant.ending"   // its end is near and it is in use: whoever wants to know is told

@@ -48,6 +48,9 @@ const (
 	RouteGrants     = "GET /v1/grants"                   // ?scope=mine|all&live=true&limit= -> []Grant
 	RouteDrop       = "POST /v1/grants/{id}/drop"        // -> Grant
 	RouteExtend     = "POST /v1/grants/{id}/extend"      // Extend -> Request
+	RouteBreakGlass = "POST /v1/break-glass"             // BreakGlass -> Glass
+	RouteReviews    = "GET /v1/reviews"                  // ?all=true -> []Review
+	RouteReview     = "POST /v1/grants/{id}/review"      // Verdict -> Review
 	RouteRevoke     = "POST /v1/grants/{id}/revoke"      // Revoke -> Revoked
 	RouteCredential = "POST /v1/credentials"             // CredentialRequest -> Credential
 	RouteConsole    = "POST /v1/console"                 // ConsoleRequest -> Console
@@ -232,6 +235,7 @@ type Status struct {
 	Active  []Grant   `json:"active"`
 	Waiting []Request `json:"waiting" doc:"asked by the caller and pending"`
 	Decide  []Request `json:"decide" doc:"waits for the caller's decision"`
+	Review  []Review  `json:"review,omitempty" doc:"emergencies that nobody has reviewed: others' that the caller may, and the caller's own"`
 }
 
 // Why explains what stands between the caller and a target (law 10).

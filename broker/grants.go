@@ -24,6 +24,7 @@ type Status struct {
 	Active  []GrantView
 	Waiting []RequestView // asked by the caller
 	Decide  []RequestView // waits for the caller's decision
+	Review  []ReviewView  // emergencies that nobody has reviewed
 }
 
 // Grants lists grants, newest first: the caller's own, or with scope "all"
@@ -86,7 +87,10 @@ func (b *Broker) Status(ctx context.Context, c brevet.Caller) (Status, error) {
 			s.Waiting = append(s.Waiting, r)
 		}
 	}
-	s.Decide, err = b.Requests(ctx, c, List{Scope: "decide"})
+	if s.Decide, err = b.Requests(ctx, c, List{Scope: "decide"}); err != nil {
+		return s, err
+	}
+	s.Review, err = b.Reviews(ctx, c, false)
 	return s, err
 }
 

@@ -54,6 +54,7 @@ type order struct {
 	role    brevet.Role
 	answer  policy.Answer
 	rules   *ruling
+	no      error         // why nothing can be opened in the ordinary way; nil if it can
 	min     time.Duration // how long the credential must live at least
 	console bool
 	only    brevet.GrantID // no other grant will do; "": any
@@ -153,8 +154,14 @@ func (b *Broker) order(ctx context.Context, c brevet.Caller, target string) (*or
 		return nil, errMoved
 	}
 	o := &order{caller: c, account: account, role: role, answer: a, rules: rules, target: brevet.Target{Account: account.Name, Role: role.Name}.String()}
-	if !a.Allowed {
-		return nil, b.refused(ctx, c, account, role.Name, "credential", denied(o.target, a))
+	if a.Allowed {
+		return o, nil
+	}
+	o.no = denied(o.target, a)
+	if _, glass, _ := b.judgeGlass(ctx, c, account, role.Name, 0, ""); !glass.Allowed {
+		return nil, b.refused(ctx, c, account, role.Name, "credential", o.no)
+	} else {
+		o.answer = glass // of a grant that is there; none is opened
 	}
 	return o, nil
 }
@@ -243,6 +250,11 @@ func (b *Broker) prove(tx *store.Tx, o *order, now time.Time) (err error) {
 	}
 	if err != nil {
 		return err
+	}
+	if o.request.BreakGlass {
+		if _, err := proveGlass(tx, o.grant); err != nil {
+			return err
+		}
 	}
 	a, why, err := o.rules.stands(o.request, o.caller, now)
 	if err == nil && why == "" {
@@ -380,6 +392,9 @@ func (b *Broker) choose(tx *store.Tx, o *order, now time.Time) (err error) {
 // rung judges MFA at this issue (law 6): by what the catalog demands now and,
 // once there is a grant, by what it was approved for.
 func (b *Broker) rung(tx *store.Tx, o *order, now time.Time) (brevet.Rung, error) {
+	if o.grant.ID == "" && o.no != nil {
+		return "", o.no
+	}
 	if o.grant.ID == "" {
 		if err := b.mayOpen(tx, o, now); err != nil {
 			return "", err // asking comes before stepping up

@@ -54,6 +54,7 @@ var topics = map[brevet.EventKind]Topic{
 	brevet.GrantEnding:        TopicEnding,
 	brevet.BreakGlassOpened:   TopicUrgent,
 	brevet.BreakGlassReviewed: TopicOutcome,
+	brevet.BreakGlassReminded: TopicUrgent,
 	brevet.RevocationFailed:   TopicUrgent,
 	brevet.CatalogProposed:    TopicUrgent,
 	brevet.CatalogConfirmed:   TopicOutcome,

@@ -33,6 +33,7 @@ func (b *Broker) Sweep(ctx context.Context) error {
 		b.sweepBounds,
 		b.sweepRevocations,
 		b.sweepAssignments,
+		b.sweepReviews,
 	} {
 		errs = append(errs, sweep(ctx))
 	}

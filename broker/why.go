@@ -31,6 +31,10 @@ func (b *Broker) Why(ctx context.Context, c brevet.Caller, target string) (Why, 
 	}
 	c, _, rules := b.judge(ctx, c, account, role.Name, 0, "") // refreshes stale groups
 	a := rules.explain(query(c, account, role.Name, b.now()))
+	if e, ok := rules.Policy.Urgent(query(c, account, role.Name, b.now())); ok {
+		a.Facts = append(a.Facts, fmt.Sprintf("in an emergency: brevet break-glass %s; nobody approves, everybody is told, %s reviews it",
+			brevet.Target{Account: account.Name, Role: role.Name}, e.BreakGlass.Review))
+	}
 	o := &order{caller: c, account: account, role: role, answer: a, rules: rules, target: brevet.Target{Account: account.Name, Role: role.Name}.String()}
 	w := Why{Target: o.target, Facts: a.Facts, Unmet: a.Unmet}
 	if !a.Allowed {

@@ -39,6 +39,7 @@ func (s *server) api() {
 	s.grantRoutes()
 	s.revokeRoutes()
 	s.extendRoutes()
+	s.breakGlassRoutes()
 	s.useRoutes()
 	s.logRoutes()
 	s.catalogRoutes()

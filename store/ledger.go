@@ -121,6 +121,8 @@ func marks(ev brevet.Event) []mark {
 		return markOf(ev.Request, false)
 	case brevet.RevocationRequested, brevet.RevocationTold, brevet.RevocationFailed, brevet.RevocationConfirmed, brevet.RevocationOver:
 		return revocationMark(ev)
+	case brevet.BreakGlassOpened, brevet.BreakGlassReviewed, brevet.BreakGlassReminded:
+		return glassMarks(ev)
 	case brevet.RequestReminded, brevet.RequestEscalated:
 		return markOf(NudgeKey(ev.Request), false)
 	case brevet.CatalogProposed, brevet.CatalogWithdrawn:

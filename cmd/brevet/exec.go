@@ -202,6 +202,9 @@ func (c *cli) runWith(k keychain.Credential, args []string) error {
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, passed...)
 	defer signal.Stop(signals)
+	stop := make(chan struct{})
+	defer close(stop)
+	c.warn(k, stop)
 	if err := cmd.Start(); err != nil {
 		return c.cannotRun(args[0], err)
 	}

@@ -78,8 +78,8 @@ type group struct {
 func (c *cli) groups() []group {
 	return []group{
 		{"Sign in", []*cobra.Command{c.login(), c.logout(), c.whoami()}},
-		{"Ask", []*cobra.Command{c.ls(), c.request(), c.requests(), c.show(), c.withdraw(), c.why(), c.status()}},
-		{"Decide", []*cobra.Command{c.approve(), c.deny()}},
+		{"Ask", []*cobra.Command{c.ls(), c.request(), c.requests(), c.show(), c.withdraw(), c.why(), c.status(), c.breakGlass()}},
+		{"Decide", []*cobra.Command{c.approve(), c.deny(), c.review()}},
 		{"Use", []*cobra.Command{c.exec(), c.env(), c.credentialProcess(), c.console(), c.profiles()}},
 		{"End", []*cobra.Command{c.grants(), c.extend(), c.drop(), c.revoke(), c.revocations(), c.offboard()}},
 		{"Look after it", []*cobra.Command{c.audit(), c.catalog(), c.customer(), c.account(), c.stack(), c.notify(), c.lint()}},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -22,7 +23,7 @@ func (c *cli) status() *cobra.Command {
 }
 
 func (c *cli) showStatus(s *session, st api.Status) {
-	if len(st.Active)+len(st.Waiting)+len(st.Decide) == 0 {
+	if len(st.Active)+len(st.Waiting)+len(st.Decide)+len(st.Review) == 0 {
 		c.tell("Nothing is active and nothing waits.")
 		return
 	}
@@ -38,6 +39,9 @@ func (c *cli) showStatus(s *session, st api.Status) {
 			}
 		}
 		tables = append(tables, t)
+		if g, ok := endsSoon(st.Active, now); ok {
+			defer c.say("hint: brevet extend %s --for 1h --reason \"…\"", g.Target)
+		}
 	}
 	if len(st.Waiting) > 0 {
 		t := &table{head: []string{"WAITING", "FOR", "UNTIL", "REQUEST", "WAITS FOR"}, free: true}
@@ -54,10 +58,24 @@ func (c *cli) showStatus(s *session, st api.Status) {
 		tables = append(tables, t)
 		defer c.say("hint: brevet approve REQUEST, or brevet deny REQUEST")
 	}
+	if len(st.Review) > 0 {
+		tables = append(tables, c.tableOfReviews(s, st.Review))
+		defer c.say("hint: brevet review GRANT --ok|--not-ok --comment \"…\", by another than who opened it")
+	}
 	for i, t := range tables {
 		if i > 0 {
 			c.tell("")
 		}
 		t.print(c)
 	}
+}
+
+// endsSoon returns the grant that ends first, if that is within ten minutes.
+func endsSoon(active []api.Grant, now time.Time) (first api.Grant, ok bool) {
+	for _, g := range active {
+		if g.Live && g.End.Sub(now) <= warnings[0] && (!ok || g.End.Before(first.End)) {
+			first, ok = g, true
+		}
+	}
+	return first, ok
 }

@@ -1,0 +1,44 @@
+package api
+
+import "time"
+
+// BreakGlass opens access in an emergency: nobody approves, everybody is
+// told, somebody else looks at it afterwards.
+type BreakGlass struct {
+	Target   string `json:"target" doc:"ACCOUNT/ROLE" maxLength:"110"`
+	Duration string `json:"duration,omitempty" doc:"like 30m; default: the longest allowed, at most 1h" maxLength:"20"`
+	Reason   string `json:"reason" doc:"one line for everybody who is told, and the log"`
+}
+
+// Glass is what became of it, and how far the word has spread: every channel
+// of the customer has a letter, and each was tried within 30 s.
+type Glass struct {
+	Request  Request `json:"request"`
+	Review   string  `json:"review" doc:"who looks at it afterwards"`
+	Channels int     `json:"channels" doc:"that are to be told"`
+	Tried    int     `json:"tried" doc:"so far"`
+	Arrived  int     `json:"arrived" doc:"took the message; the others are tried on"`
+}
+
+// Verdict is what somebody thinks of another's emergency.
+type Verdict struct {
+	OK      bool   `json:"ok"`
+	Comment string `json:"comment"`
+}
+
+// Review is an emergency and its review.
+type Review struct {
+	Grant     string    `json:"grant"`
+	Target    string    `json:"target"`
+	Person    string    `json:"person"`
+	Reason    string    `json:"reason"`
+	Opened    time.Time `json:"opened"`
+	End       time.Time `json:"end,omitzero" doc:"as it was opened"`
+	WaitsFor  string    `json:"waits_for,omitempty" doc:"who may review, as the alarm said"`
+	Mine      bool      `json:"mine"`
+	CanReview bool      `json:"can_review"`
+	Reviewed  time.Time `json:"reviewed,omitzero" doc:"absent: not yet"`
+	By        string    `json:"by,omitempty"`
+	Verdict   string    `json:"verdict,omitempty" enum:"ok,not ok"`
+	Comment   string    `json:"comment,omitempty"`
+}

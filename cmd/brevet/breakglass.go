@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/api"
+)
+
+// glassLimit is how long to wait for the answer: for 30 s of it the server
+// tells everybody.
+const glassLimit = 50 * time.Second
+
+func (c *cli) breakGlass() *cobra.Command {
+	var in api.BreakGlass
+	cmd := c.command("break-glass TARGET --reason TEXT", "Get access in an emergency: everybody is told, somebody reviews it", exactly("TARGET"),
+		func(ctx context.Context, s *session, args []string) error {
+			target, err := brevet.ParseTarget(args[0])
+			if err != nil {
+				return err
+			}
+			in.Target = target.String()
+			ask := api.NewRequest{Duration: in.Duration, Reason: in.Reason}
+			if err := checkAsk(&ask); err != nil {
+				return err
+			}
+			if in.Reason, err = brevet.CleanText("reason", in.Reason, brevet.MaxReason); err != nil {
+				return brevet.Errorf(brevet.Invalid, "a reason is needed").WithHint("say what burns: --reason \"db-7 is down\"")
+			}
+			ctx, cancel := context.WithTimeout(ctx, glassLimit)
+			defer cancel()
+			s.HTTP.Timeout = glassLimit
+			g, err := s.BreakGlass(ctx, in)
+			if err != nil {
+				return err
+			}
+			return c.print(g, func() { c.showGlass(s, g) })
+		})
+	cmd.Example = "  brevet break-glass acme-prod/Admin --reason \"db-7 is down\""
+	cmd.ValidArgsFunction = c.completeTarget
+	cmd.Flags().StringVar(&in.Duration, "for", "", "how long, as 30m; at most 1h")
+	cmd.Flags().StringVar(&in.Reason, "reason", "", "one line for everybody who is told, and the log")
+	return c.flagJSON(cmd)
+}
+
+func (c *cli) showGlass(s *session, g api.Glass) {
+	if g.Request.Grant == nil {
+		c.tell("Request %s is %s.", g.Request.ID, g.Request.State)
+		return
+	}
+	c.tell("The glass is broken: %s until %s.", g.Request.Target, at(g.Request.Grant.End, s.now()))
+	c.tell("%s It is on record, and %s reviews it.", spread(g), g.Review)
+	c.say("hint: brevet exec %s -- …, and brevet drop %s when done", g.Request.Target, g.Request.Target)
+}
+
+// spread says how far the word has spread.
+func spread(g api.Glass) string {
+	switch {
+	case g.Channels == 0:
+		return "No channel is set up on this server, so nobody was told."
+	case g.Arrived >= g.Channels:
+		return fmt.Sprintf("Told by all channels: %d.", g.Channels)
+	}
+	return fmt.Sprintf("Told by %d of %d channels; the others are tried on.", g.Arrived, g.Channels)
+}
