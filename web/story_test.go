@@ -18,6 +18,7 @@ type world struct {
 	t        testing.TB
 	engineer *client.Client
 	lead     *brevettest.Browser
+	sent     int // requests by send
 }
 
 func newWorld(t testing.TB) *world {
