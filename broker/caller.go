@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/policy"
 	"github.com/brevet-access/brevet/store"
 )
 
@@ -123,6 +124,14 @@ func (b *Broker) current(ctx context.Context, c brevet.Caller, within time.Durat
 }
 
 // refreshGroups returns the caller's sign-in and standing as they are now.
+// Fresh returns the caller with groups that are fresh enough for rights,
+// where the provider can be asked. Who calls several methods for one request
+// begins with it: a caller whose groups were renewed behind its back is of
+// yesterday.
+func (b *Broker) Fresh(ctx context.Context, c brevet.Caller) brevet.Caller {
+	return b.current(ctx, c, policy.PrivilegedWithin)
+}
+
 func (b *Broker) refreshGroups(ctx context.Context, c brevet.Caller, p Provider) (out brevet.Caller, err error) {
 	token, err := b.Unseal(refreshLabel(c.SignIn), c.SignIn.Refresh)
 	if err != nil {

@@ -105,7 +105,7 @@ func (u *Usual) readRequests(tx *store.Tx, r brevet.Request, now time.Time) erro
 		}
 		if n := len(q.Decisions); u.Denied == "" && q.State == brevet.Refused && n > 0 && now.Sub(q.Decided) < 7*24*time.Hour {
 			d := q.Decisions[n-1]
-			u.Denied = fmt.Sprintf("%s denied the same %s ago", d.Handle, spoken(now.Sub(q.Decided)))
+			u.Denied = fmt.Sprintf("Denied before: the same by %s %s ago", d.Handle, spoken(now.Sub(q.Decided)))
 			if d.Comment != "" {
 				u.Denied += ": " + d.Comment
 			}
@@ -148,7 +148,7 @@ func (u *Usual) UsualHours() string {
 		}
 	}
 	if length == 0 {
-		return "at any hour"
+		return "any"
 	}
 	return fmt.Sprintf("%02d:00 to %02d:00 UTC", (start+length)%24, start%24)
 }
@@ -178,7 +178,7 @@ func risks(b *Brief, who brevet.Caller) (out []Risk) {
 	say(true, production(b.Account.Env), "Production: %s is an account of environment %s", b.Account.Name, b.Account.Env)
 	say(true, u.Denied != "", "%s", u.Denied)
 	say(true, u.Revoked > 0, "A grant for the same was revoked %s ago", spoken(b.Now.Sub(u.RevokedAt)))
-	say(true, u.oddHour(r.Created), "Unusual hour: asked at %s UTC; %s usually asks between %s", r.Created.UTC().Format("15:04"), b.Requester, u.UsualHours())
+	say(true, u.oddHour(r.Created), "Unusual hour: asked at %s UTC; the usual hours of %s are %s", r.Created.UTC().Format("15:04"), b.Requester, u.UsualHours())
 	say(false, u.Asked >= usualFew && u.Weekend == 0 && weekend(r.Created.UTC()), "Asked on a %s; %s never does", r.Created.UTC().Weekday(), b.Requester)
 	say(false, u.Times == 0, "First time: %s has not had %s in the last 90 days", b.Requester, b.Target)
 	say(false, u.Times > 0 && r.Duration > u.Longest, "Longer than ever: %s; the longest so far was %s", spoken(r.Duration), spoken(u.Longest))

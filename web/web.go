@@ -112,6 +112,7 @@ func (s *Site) handler(page func(*visit) error) http.Handler {
 			s.stranger(w, r, err)
 			return
 		}
+		v.caller = s.Broker.Fresh(r.Context(), v.caller)
 		s.Seen(r.Context(), v.caller)
 		if post {
 			v.form, err = readForm(w, r, v.token)
