@@ -4,7 +4,7 @@
 //
 //	go run ./bench                    everything, about two minutes
 //	go run ./bench -quick             everything, rougher, about 15 s
-//	go run ./bench -only issue        issue, postgres, client, append, decision
+//	go run ./bench -only issue        issue, postgres, client, append, decision, click
 //
 // # Who takes part
 //
@@ -70,13 +70,14 @@ type plan struct {
 	starts  int           // of each program
 	appends int           // by one caller, and by all of many callers in a round
 	decides int           // in a round
+	clicks  int           // on Approve
 	dir     string        // where databases lie; on a real disk
 	profile string        // folder for CPU profiles; "" none
 }
 
 var (
-	full  = plan{rounds: 7, warm: 250 * time.Millisecond, each: time.Second, starts: 150, appends: 3000, decides: 50_000}
-	quick = plan{rounds: 3, warm: 100 * time.Millisecond, each: 300 * time.Millisecond, starts: 40, appends: 1000, decides: 20_000}
+	full  = plan{rounds: 7, warm: 250 * time.Millisecond, each: time.Second, starts: 150, appends: 3000, decides: 50_000, clicks: 100}
+	quick = plan{rounds: 3, warm: 100 * time.Millisecond, each: 300 * time.Millisecond, starts: 40, appends: 1000, decides: 20_000, clicks: 20}
 )
 
 // section is a part of the table.
@@ -92,12 +93,13 @@ var sections = []section{
 	{"client", measureClient},
 	{"append", measureAppend},
 	{"decision", measureDecision},
+	{"click", measureClick},
 }
 
 func parse(args []string) (plan, error) {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fast := f.Bool("quick", false, "short rounds")
-	only := f.String("only", "", "comma-separated `SECTIONS`: issue, postgres, client, append, decision")
+	only := f.String("only", "", "comma-separated `SECTIONS`: issue, postgres, client, append, decision, click")
 	callers := f.String("callers", "1,8,64", "how many callers issue at a time")
 	dir := f.String("dir", os.TempDir(), "`FOLDER` for databases; it must be on a real disk")
 	profile := f.String("profile", "", "`FOLDER` for CPU profiles of server and reference")

@@ -18,7 +18,7 @@ const partEnv = "BREVET_BENCH_PART"
 // A part reads orders, answers each, and ends when there are no more.
 type part func(in *json.Decoder, out *json.Encoder) error
 
-var parts = map[string]part{"sts": playSTS, "service": playService, "reference": playReference, "load": playLoad}
+var parts = map[string]part{"sts": playSTS, "service": playService, "reference": playReference, "load": playLoad, "browser": playBrowser}
 
 // runPart plays a part and returns the process's exit code.
 func runPart(name string) int {

@@ -57,7 +57,7 @@ func (f *form) sign(token, path string) string {
 // sent with a referrer policy under which Origin is not "null".
 func (s *Site) ours(r *http.Request) error {
 	foreign := brevet.Errorf(brevet.Denied, "this was not sent by a page of brevet").WithHint("open the page again and press the button there")
-	if origin := r.Header.Values("Origin"); len(origin) != 1 || !strings.EqualFold(origin[0], s.URL) {
+	if origin := r.Header.Values("Origin"); len(origin) != 1 || origin[0] != s.origin {
 		return foreign
 	}
 	if site := r.Header.Values("Sec-Fetch-Site"); len(site) > 1 || len(site) == 1 && site[0] != "same-origin" {

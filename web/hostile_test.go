@@ -19,8 +19,8 @@ import (
 	"github.com/brevet-access/brevet/web"
 )
 
-// rows returns every row of the world's database but those by which jobs are
-// run, in one text.
+// rows returns every row of the world's database in one text, but those by
+// which jobs are run and messages sent: these go on by themselves.
 func (w *world) rows() string {
 	w.t.Helper()
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(w.Dir, "brevet.db")+"?mode=ro")
@@ -31,7 +31,7 @@ func (w *world) rows() string {
 	var out strings.Builder
 	for _, table := range w.query(db, `SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name`) {
 		name := strings.TrimSpace(table)
-		if strings.HasPrefix(name, "river_") || strings.HasPrefix(name, "sqlite_") {
+		if strings.HasPrefix(name, "river_") || strings.HasPrefix(name, "sqlite_") || name == "outbox" {
 			continue
 		}
 		rows := w.query(db, `SELECT * FROM `+name)

@@ -19,7 +19,8 @@ type ability struct {
 
 // abilities are those that a page speaks of, the gravest first.
 var abilities = []ability{
-	{true, "change people, roles and their rights", "iam:CreateUser iam:CreateAccessKey iam:AttachRolePolicy iam:PutRolePolicy iam:AttachUserPolicy iam:PutUserPolicy iam:UpdateAssumeRolePolicy iam:CreatePolicyVersion sso:CreateAccountAssignment"},
+	{true, "change people, roles and their rights", "iam:CreateUser iam:CreateAccessKey iam:AttachRolePolicy iam:PutRolePolicy iam:AttachUserPolicy iam:PutUserPolicy iam:UpdateAssumeRolePolicy iam:CreatePolicyVersion"},
+	{true, "let people in through IAM Identity Center, if it is run from this account", "sso:CreateAccountAssignment sso:AttachManagedPolicyToPermissionSet"},
 	{true, "switch off or delete the record of what happens", "cloudtrail:StopLogging cloudtrail:DeleteTrail cloudtrail:PutEventSelectors logs:DeleteLogGroup config:StopConfigurationRecorder guardduty:DeleteDetector"},
 	{true, "enter other roles, or hand them to machines", "sts:AssumeRole iam:PassRole"},
 	{true, "read secrets", "secretsmanager:GetSecretValue ssm:GetParameter"},

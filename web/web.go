@@ -47,7 +47,8 @@ func Request(url string, id brevet.RequestID) string { return url + "/requests/"
 // Site is the pages.
 type Site struct {
 	Config
-	secure bool // URL is https
+	secure bool   // URL is https
+	origin string // of our own pages, as browsers write it
 }
 
 // New returns the pages.
@@ -65,7 +66,13 @@ func New(c Config) *Site {
 		c.Seen = func(context.Context, brevet.Caller) {}
 	}
 	c.URL = strings.TrimRight(c.URL, "/")
-	return &Site{Config: c, secure: strings.HasPrefix(c.URL, "https://")}
+	s := &Site{Config: c, secure: strings.HasPrefix(c.URL, "https://"), origin: strings.ToLower(c.URL)}
+	if s.secure {
+		s.origin = strings.TrimSuffix(s.origin, ":443")
+	} else {
+		s.origin = strings.TrimSuffix(s.origin, ":80")
+	}
+	return s
 }
 
 // Routes returns the pages' handlers by pattern, as net/http has patterns.
