@@ -8,6 +8,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/policy"
 )
 
 // entitlement is an entitlement and where its parts stood.
@@ -121,7 +122,7 @@ func (p *parser) textRule(v value, rule brevet.TextRule) brevet.TextRule {
 		"required": func(v value) { rule.Required = p.boolean(v) },
 		"pattern": func(v value) {
 			rule.Pattern = p.text(v)
-			if _, err := rule.Compile(); err != nil {
+			if _, err := policy.CompileText(rule); err != nil {
 				p.errorf(v, "%s", err)
 			}
 		},

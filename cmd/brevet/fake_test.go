@@ -236,6 +236,9 @@ func (f *fake) ask(who string, r *http.Request) (any, error) {
 	if strings.HasSuffix(in.Target, "/Nothing") {
 		return nil, brevet.Errorf(brevet.Denied, "you may not ask for %s", in.Target).WithUnmet(brevet.Unmet{Condition: "be one of group owners", Have: "you are " + who, Remedy: "ask to be added"})
 	}
+	if in.Reason == "" {
+		return nil, brevet.Errorf(brevet.Invalid, "%s needs a reason", in.Target).WithHint("brevet request … --reason TEXT")
+	}
 	if in.Duration == "" {
 		in.Duration = "1h"
 	}

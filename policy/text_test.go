@@ -1,10 +1,11 @@
-package brevet_test
+package policy_test
 
 import (
 	"strings"
 	"testing"
 
 	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/policy"
 )
 
 func TestTextRule(t *testing.T) {
@@ -22,7 +23,7 @@ func TestTextRule(t *testing.T) {
 		{brevet.TextRule{Pattern: "a)|(?:.*"}, "anything", false}, // nor one that ends the group around it
 		{brevet.TextRule{Pattern: strings.Repeat("a", 201)}, strings.Repeat("a", 201), false},
 	} {
-		unmet := tt.rule.Unmet("ticket", tt.text)
+		unmet := policy.TextUnmet(tt.rule, "ticket", tt.text)
 		if (len(unmet) == 0) != tt.met {
 			t.Errorf("%+v, %q: %+v, want met %t", tt.rule, tt.text, unmet, tt.met)
 		}
