@@ -154,6 +154,10 @@ func (b *Broker) extendIn(tx *store.Tx, c brevet.Caller, rules *ruling, in Exten
 	case why != "":
 		return r, brevet.Errorf(brevet.Denied, "grant %s cannot be extended: %s", g.ID, why)
 	}
+	first.Ticket = in.Ticket
+	if unmet := textsUnmet(first, a.Entitlement); len(unmet) > 0 {
+		return r, brevet.Errorf(brevet.Invalid, "an extension needs %s", unmet[0].Condition).WithUnmet(unmet...)
+	}
 	ask := brevet.Ask{Person: c.Person.ID, Customer: g.Customer, Account: g.Account, Role: g.Role, RoleDigest: first.RoleDigest,
 		Entitlement: first.Entitlement, Rule: a.Approval, Activate: brevet.OnApproval, MFA: a.MFA, Duration: in.Duration,
 		Reason: in.Reason, Ticket: in.Ticket, SessionPolicy: first.SessionPolicy, CatalogVersion: rules.version, Extends: g.ID, Bound: bound(a)}
@@ -214,11 +218,15 @@ func (rules *ruling) longer(c brevet.Caller, r brevet.Request, total time.Durati
 	}
 	q := query(c, account, r.Role, now)
 	q.Duration, q.Reason, q.Extends = total, r.Reason, r.Entitlement
-	if a = rules.Policy.Decide(q); a.Allowed {
+	decide := rules.decide
+	if r.Extends != "" && !r.Rule.Automatic { // people approved it; who wrote the rules has no part in that
+		decide = rules.Policy.Decide
+	}
+	if a = decide(q); a.Allowed {
 		return a, "", nil
 	}
 	q.Groups.At = now
-	if rules.Policy.Decide(q).Allowed {
+	if decide(q).Allowed {
 		return a, "", groupsUnknown()
 	}
 	why = "its holder is not entitled to that"
