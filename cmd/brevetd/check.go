@@ -8,15 +8,33 @@ import (
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/broker"
+	"github.com/brevet-access/brevet/service"
 	"github.com/brevet-access/brevet/stack"
 )
 
 func checkCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "check CATALOG",
-		Short: "check a catalog: every error with its line",
-		Args:  cobra.ExactArgs(1),
+	var config string
+	c := &cobra.Command{
+		Use:   "check [CATALOG]",
+		Short: "check a catalog: every error with its line; with --config brevet.yaml and its channels, too",
+		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if config != "" {
+				cfg, err := service.LoadConfig(config)
+				if err != nil {
+					return err
+				}
+				if err := service.CheckChannels(cfg); err != nil {
+					return err
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "%s is sound: %d providers, %d channels\n", config, len(cfg.Providers), len(cfg.Channels))
+				if len(args) == 0 {
+					args = []string{cfg.Catalog}
+				}
+			}
+			if len(args) == 0 {
+				return brevet.Errorf(brevet.Invalid, "name a CATALOG, or --config FILE")
+			}
 			text, err := os.ReadFile(args[0])
 			if err != nil {
 				return brevet.Errorf(brevet.Invalid, "catalog: %s", err)
@@ -32,4 +50,6 @@ func checkCommand() *cobra.Command {
 			return nil
 		},
 	}
+	c.Flags().StringVar(&config, "config", "", "the server's configuration `FILE`; its catalog is checked where none is named")
+	return c
 }

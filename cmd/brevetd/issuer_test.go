@@ -210,6 +210,32 @@ func TestIssuerPublishRefuses(t *testing.T) {
 	}
 }
 
+// TestCheckConfig: what channels name must be in the catalog.
+func TestCheckConfig(t *testing.T) {
+	dir, _, _ := deployment(t)
+	config := filepath.Join(dir, "brevet.yaml")
+	text, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs := brevetd(t, "check", "--config", config); code != 0 || !strings.Contains(out, "0 channels") || !strings.Contains(out, "accounts") {
+		t.Errorf("%d %s%s", code, out, errs)
+	}
+	for customers, want := range map[string]string{"acme": "", "'*'": "", "nobody": "channels.paper.customers: there is no customer nobody"} {
+		channel := "\nchannels: [{name: paper, kind: mail, customers: [" + customers + "], from: a@example.com, to: [b@example.com], smtp: {host: 'mail.example.com:587'}}]\n"
+		if err := os.WriteFile(filepath.Join(dir, "brevet.yaml"), append(text, channel...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		code, out, errs := brevetd(t, "check", "--config", filepath.Join(dir, "brevet.yaml"))
+		if (code == 0) != (want == "") || !strings.Contains(errs, want) {
+			t.Errorf("%s: %d %s%s", customers, code, out, errs)
+		}
+	}
+	if code, _, errs := brevetd(t, "check"); code == 0 || !strings.Contains(errs, "name a CATALOG") {
+		t.Errorf("%d %s", code, errs)
+	}
+}
+
 // TestCheck: what is wrong with a catalog is said with its line, Cedar and
 // contracts included.
 func TestCheck(t *testing.T) {
