@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/brevet-access/brevet"
-	"github.com/brevet-access/brevet/policy"
+	"github.com/brevet-access/brevet/catalog"
 	"github.com/brevet-access/brevet/store"
 )
 
@@ -278,7 +278,7 @@ func meets(in Ask, e brevet.Entitlement, now time.Time) error {
 }
 
 func texts(e brevet.Entitlement, reason, ticket string) []brevet.Unmet {
-	return append(policy.TextUnmet(e.Reason, "reason", reason), policy.TextUnmet(e.Ticket, "ticket", ticket)...)
+	return append(catalog.TextUnmet(e.Reason, "reason", reason), catalog.TextUnmet(e.Ticket, "ticket", ticket)...)
 }
 
 // textsUnmet holds a request against the rules that are in force now. What
@@ -289,7 +289,7 @@ func textsUnmet(r brevet.Request, e brevet.Entitlement) []brevet.Unmet {
 	case r.Extends != "":
 		return nil
 	case r.Rule.Automatic && r.Activate == brevet.OnUse:
-		return policy.TextUnmet(e.Ticket, "ticket", r.Ticket)
+		return catalog.TextUnmet(e.Ticket, "ticket", r.Ticket)
 	}
 	return texts(e, r.Reason, r.Ticket)
 }

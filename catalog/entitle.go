@@ -8,7 +8,6 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/brevet-access/brevet"
-	"github.com/brevet-access/brevet/policy"
 )
 
 // entitlement is an entitlement and where its parts stood.
@@ -122,7 +121,7 @@ func (p *parser) textRule(v value, rule brevet.TextRule) brevet.TextRule {
 		"required": func(v value) { rule.Required = p.boolean(v) },
 		"pattern": func(v value) {
 			rule.Pattern = p.text(v)
-			if _, err := policy.CompileText(rule); err != nil {
+			if _, err := CompileText(rule); err != nil {
 				p.errorf(v, "%s", err)
 			}
 		},

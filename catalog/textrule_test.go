@@ -1,11 +1,11 @@
-package policy_test
+package catalog_test
 
 import (
 	"strings"
 	"testing"
 
 	"github.com/brevet-access/brevet"
-	"github.com/brevet-access/brevet/policy"
+	"github.com/brevet-access/brevet/catalog"
 )
 
 func TestTextRule(t *testing.T) {
@@ -23,7 +23,7 @@ func TestTextRule(t *testing.T) {
 		{brevet.TextRule{Pattern: "a)|(?:.*"}, "anything", false}, // nor one that ends the group around it
 		{brevet.TextRule{Pattern: strings.Repeat("a", 201)}, strings.Repeat("a", 201), false},
 	} {
-		unmet := policy.TextUnmet(tt.rule, "ticket", tt.text)
+		unmet := catalog.TextUnmet(tt.rule, "ticket", tt.text)
 		if (len(unmet) == 0) != tt.met {
 			t.Errorf("%+v, %q: %+v, want met %t", tt.rule, tt.text, unmet, tt.met)
 		}
