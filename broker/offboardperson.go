@@ -120,7 +120,7 @@ func (b *Broker) offboardPersonIn(tx *store.Tx, c brevet.Caller, in OffboardPers
 	if p, err := tx.Person(id); err == nil {
 		out.Handle = p.Handle
 	}
-	if err := b.mayOffboardPerson(tx, c, id); err != nil {
+	if err := b.mayOffboardPerson(tx, c, id, rows); err != nil {
 		return err
 	}
 	if rows {
@@ -159,16 +159,26 @@ func ended(tx *store.Tx, index int64, out *PersonOffboarded) error {
 }
 
 // mayOffboardPerson checks that the caller may revoke wherever the person has
-// ever asked, and somewhere at all.
-func (b *Broker) mayOffboardPerson(tx *store.Tx, c brevet.Caller, id brevet.PersonID) error {
-	var where []brevet.CustomerID
-	asked, err := tx.Requests(store.RequestFilter{Person: id})
-	if err != nil {
-		return err
+// ever asked, and somewhere at all; without rows, which would say that, at
+// every customer there is.
+func (b *Broker) mayOffboardPerson(tx *store.Tx, c brevet.Caller, id brevet.PersonID, rows bool) error {
+	var where, all []brevet.CustomerID
+	for _, k := range b.Catalog().Customers {
+		all = append(all, k.ID)
 	}
-	for _, r := range asked {
-		if !slices.Contains(where, r.Customer) && !tx.CustomerOver(r.Customer) {
-			where = append(where, r.Customer)
+	if rows {
+		asked, err := tx.Requests(store.RequestFilter{Person: id})
+		if err != nil {
+			return err
+		}
+		all = nil
+		for _, r := range asked {
+			all = append(all, r.Customer)
+		}
+	}
+	for _, k := range all {
+		if !slices.Contains(where, k) && !tx.CustomerOver(k) {
+			where = append(where, k)
 		}
 	}
 	may := 0
