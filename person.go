@@ -125,8 +125,15 @@ type Caller struct {
 	SignIn SignIn
 	Addr   string  // the client's network address, without port
 	Duty   *Roster // who is on duty, as far as it is known; nil: not known
+	Held   []Held  // what they hold live now, by the log; nil: not known
 	// Standing is what the log tells of how long the caller has been known.
 	Standing Standing
+}
+
+// Held is a role that somebody holds a live grant for.
+type Held struct {
+	Account AccountID
+	Role    RoleName
 }
 
 // MayDecide reports whether the caller is among those who may decide the step

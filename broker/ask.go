@@ -71,6 +71,7 @@ func (b *Broker) Targets(ctx context.Context, c brevet.Caller) ([]TargetView, er
 		return nil, b.Ready(ctx)
 	}
 	var out []TargetView
+	c = b.holding(ctx, b.ruling.Load(), c)
 	for _, o := range set.Options(query(c, brevet.Account{}, "", b.now())) {
 		if b.DB.CustomerOver(o.Account.Customer) {
 			continue
@@ -86,7 +87,7 @@ func (b *Broker) Targets(ctx context.Context, c brevet.Caller) ([]TargetView, er
 // that it asked.
 func (b *Broker) judge(ctx context.Context, c brevet.Caller, account brevet.Account, role brevet.RoleName, d time.Duration, reason string) (brevet.Caller, policy.Answer, *ruling) {
 	rules := b.ruling.Load()
-	c = b.attend(ctx, c)
+	c = b.holding(ctx, rules, b.attend(ctx, c))
 	if b.DB.CustomerOver(account.Customer) { // judged again where it is recorded
 		return c, policy.Answer{Unmet: []brevet.Unmet{b.notOffboarded(account.Customer)}}, rules
 	}

@@ -105,7 +105,7 @@ func (b *Broker) readRequester(tx *store.Tx, r brevet.Request) (c brevet.Caller,
 			c.SignIn = s
 		}
 	}
-	return c, nil
+	return b.ruling.Load().withHeld(tx, c, b.now())
 }
 
 // unseen is the one answer to the id of what is not there and of what the

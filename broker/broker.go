@@ -234,7 +234,7 @@ func (b *Broker) look(ctx context.Context, fn func(*store.Tx) error) error {
 // query asks policy about the caller.
 func query(c brevet.Caller, account brevet.Account, role brevet.RoleName, now time.Time) policy.Query {
 	return policy.Query{Person: c.Person.ID, Handle: c.Person.Handle, Groups: c.SignIn.Groups,
-		Account: account, Role: role, MFA: c.SignIn.Proof.MFA, Addr: c.Addr, Duty: c.Duty, Now: now}
+		Account: account, Role: role, MFA: c.SignIn.Proof.MFA, Addr: c.Addr, Duty: c.Duty, Held: c.Held, Now: now}
 }
 
 // record writes events in order and returns the index of the last one.

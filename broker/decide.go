@@ -116,6 +116,9 @@ func (b *Broker) decideIn(tx *store.Tx, c, requester brevet.Caller, rules *rulin
 		return v, nil, err
 	}
 	if in.Approve {
+		if requester, err = rules.withHeld(tx, requester, now); err != nil {
+			return v, nil, err
+		}
 		answer, why, err := b.standsFor(tx, rules, decided, requester, now)
 		if err != nil {
 			return v, nil, err

@@ -256,6 +256,9 @@ func (b *Broker) prove(tx *store.Tx, o *order, now time.Time) (err error) {
 			return err
 		}
 	}
+	if o.caller, err = o.rules.withHeld(tx, o.caller, now); err != nil {
+		return err
+	}
 	a, why, err := o.rules.stands(o.request, o.caller, now)
 	if err == nil && why == "" {
 		why, err = o.rules.keepsExtensions(o.caller, o.grant, o.past, now)

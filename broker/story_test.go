@@ -41,7 +41,7 @@ func compiled(t testing.TB, name string, text []byte) (*catalog.Catalog, *policy
 // somebody asks in one group of the same name as in the sandbox, just signed
 // in with MFA.
 func somebody(handle brevet.Handle, groups ...string) policy.Query {
-	return policy.Query{Handle: handle, Groups: brevet.Groups{Names: groups, At: friday}, MFA: friday, Addr: "192.0.2.7", Now: friday}
+	return policy.Query{Handle: handle, Groups: brevet.Groups{Names: groups, At: friday}, MFA: friday, Addr: "192.0.2.7", Held: []brevet.Held{}, Now: friday}
 }
 
 // options lists what somebody may ask for, one line a target.

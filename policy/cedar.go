@@ -77,7 +77,7 @@ func (s *Set) guard(c *cell, r *rule, q *Query, listing bool, a *Answer) {
 	}
 	entities := &known{personOf(q, s.attrs), c.cedar.resource}
 	req := cedar.Request{Principal: entities[0].UID, Action: request, Resource: entities[1].UID,
-		Context: contextOf(q, c, duration, s.attrs)}
+		Context: s.contextOf(q, c, duration)}
 	forbid := c.cedar.forbid
 	if listing {
 		forbid = forbid.whateverIsAsked()
@@ -168,9 +168,9 @@ const never = types.Long(math.MaxInt64)
 // contextOf builds what the rules look at, and nothing else. An attribute
 // that has no value here is left out: the rule that needs it fails, and so
 // forbids or does not approve.
-func contextOf(q *Query, c *cell, duration time.Duration, want attrs) types.Record {
-	m := make(types.RecordMap, len(want.context))
-	for name := range want.context {
+func (s *Set) contextOf(q *Query, c *cell, duration time.Duration) types.Record {
+	m := make(types.RecordMap, len(s.attrs.context))
+	for name := range s.attrs.context {
 		switch name {
 		case "duration":
 			m[name] = types.Long(duration / time.Second)
@@ -186,6 +186,10 @@ func contextOf(q *Query, c *cell, duration time.Duration, want attrs) types.Reco
 			m[name] = types.Long((int(q.Now.UTC().Weekday())+6)%7 + 1)
 		case "now":
 			m[name] = types.NewDatetime(q.Now)
+		case "held", "held_envs":
+			if q.Held != nil {
+				m[name] = s.held(q, c, name == "held_envs")
+			}
 		case "ip":
 			if addr, err := netip.ParseAddr(q.Addr); err == nil {
 				addr = addr.Unmap().WithZone("")

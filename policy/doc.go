@@ -42,6 +42,9 @@
 //	            hour      Long            0 to 23, UTC
 //	            weekday   Long            1 (Monday) to 7 (Sunday), UTC
 //	            now       datetime
+//	            held      Set<String>     what else the person holds live now, "ACCOUNT/ROLE";
+//	                                      missing where it is not known
+//	            held_envs Set<String>     the environments of its accounts
 //	            ip        ipaddr          the client's; missing where not known
 //
 // Three annotations count: @id names the policy in explanations and in the

@@ -42,6 +42,7 @@ type Query struct {
 	MFA      time.Time      // when the last accepted multi-factor proof was given; zero: never
 	Addr     string         // the client's network address, without port
 	Duty     *brevet.Roster // who is on duty; nil: nobody
+	Held     []brevet.Held  // what the person holds live now; nil: not known
 	Now      time.Time
 
 	// Extends names the entitlement of a grant that is to be extended: only

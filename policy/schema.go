@@ -50,7 +50,7 @@ func (a *attrs) add(o attrs) {
 }
 
 // contextNames is every attribute of the context.
-var contextNames = []types.String{"duration", "reason", "env", "mfa_age", "hour", "weekday", "now", "ip"}
+var contextNames = []types.String{"duration", "reason", "env", "mfa_age", "hour", "weekday", "now", "ip", "held", "held_envs"}
 
 // looks walks a policy and returns what it looks at, and every entity that it
 // names.
