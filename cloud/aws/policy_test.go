@@ -64,3 +64,24 @@ func TestBadSessionPolicies(t *testing.T) {
 		}
 	}
 }
+
+// TestFits: what is promised when somebody asks holds when the session is
+// made, to the character.
+func TestFits(t *testing.T) {
+	policy := func(n int) string {
+		return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::` + strings.Repeat("a", n) + `"}]}`
+	}
+	longest := 0
+	for n := 1; n < 2100; n++ {
+		_, err := aws.SessionPolicy(now, policy(n))
+		if fits := aws.Fits(brevet.Account{}, "Data", policy(n)); (fits == nil) != (err == nil) {
+			t.Fatalf("%d characters of resource: fits %v, session policy %v", n, fits, err)
+		} else if fits == nil {
+			longest = n
+		}
+	}
+	err := aws.Fits(brevet.Account{}, "Data", policy(longest+7))
+	if !errors.Is(err, brevet.Invalid) || !strings.Contains(err.Error(), ": 7 too many") || brevet.AsError(err).Hint == "" {
+		t.Errorf("seven too many: %v", err)
+	}
+}
