@@ -27,6 +27,7 @@ type Ended struct {
 func EndRestored(tx *store.Tx) (out Ended, err error) {
 	const why = "the database was restored from a backup"
 	by, now := brevet.Actor{System: "restore"}, tx.Now()
+	act := brevet.NewID[brevet.RevocationID](now)
 	live, err := liveBy(tx)
 	if err != nil {
 		return out, err
@@ -38,7 +39,7 @@ func EndRestored(tx *store.Tx) (out Ended, err error) {
 		switch {
 		case e.Grant != "":
 			out.Grants++
-			err = endGrant(tx, e, by, why, now)
+			err = endGrant(tx, e, act, by, why, now)
 		case e.SignIn != "":
 			out.SignIns++
 			_, err = tx.Record(brevet.Event{Kind: brevet.SignInEnded, Actor: by, Person: e.Person, SignIn: e.SignIn, Reason: why})
@@ -137,15 +138,24 @@ func standingAt(tx *store.Tx, begun map[string]int64) (live []brevet.Event, err 
 	return live, nil
 }
 
-// endGrant revokes a grant, whatever its row says.
-func endGrant(tx *store.Tx, e brevet.Event, by brevet.Actor, why string, now time.Time) error {
+// endGrant revokes a grant, whatever its row says, and what may be out under
+// it, also what left after the backup: the server tells the clouds once it runs.
+func endGrant(tx *store.Tx, e brevet.Event, act brevet.RevocationID, by brevet.Actor, why string, now time.Time) error {
 	g := brevet.Grant{ID: e.Grant, Request: e.Request, Person: e.Person, Customer: e.Customer, Account: e.Account, Role: e.Role, State: brevet.Active}
+	if e.Start != nil && e.End != nil {
+		g.Start, g.End = *e.Start, *e.End
+	}
 	_, events, err := g.Revoke(by, why, now)
 	if err != nil {
 		return err
 	}
 	if _, err := record(tx, events); err != nil {
 		return err
+	}
+	if !g.End.IsZero() {
+		if err := killRestored(tx, g, act, by, why, now); err != nil {
+			return err
+		}
 	}
 	row, err := tx.Grant(e.Grant)
 	if errors.Is(err, brevet.NotFound) {
@@ -156,6 +166,22 @@ func endGrant(tx *store.Tx, e brevet.Event, by brevet.Actor, why string, now tim
 	}
 	row.State, row.Closed = brevet.Revoked, now
 	return tx.PutGrant(row)
+}
+
+func killRestored(tx *store.Tx, g brevet.Grant, act brevet.RevocationID, by brevet.Actor, why string, now time.Time) error {
+	until, err := outstanding(tx, g, now)
+	if err != nil {
+		return err
+	}
+	if until.Before(g.End) { // what left after the backup died with its grant at the latest
+		until = g.End
+	}
+	p, err := tx.Person(g.Person)
+	if err != nil && !errors.Is(err, brevet.NotFound) {
+		return err
+	}
+	r, events := g.Kill(act, p.Handle, why, until, by, now)
+	return putRevocation(tx, r, events)
 }
 
 // lapse cancels a request that waits.

@@ -70,6 +70,9 @@ func TestRestoredEndsAll(t *testing.T) {
 	if ended.Grants != 3 || ended.Requests != 2 || ended.SignIns != 3 || ended.Sessions != 2 || !ended.Until.Equal(used.Expires) {
 		t.Errorf("%+v; a credential was out until %s", ended, used.Expires)
 	}
+	if n := len(h.db.OpenRevocations()); n != 3 {
+		t.Errorf("%d revocations are under way", n)
+	}
 	if _, err := h.WhoIs(t.Context(), token, ""); !errors.Is(err, brevet.Unauthenticated) {
 		t.Errorf("the sign-in of before: %v", err)
 	}
