@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -22,12 +23,15 @@ var seed = flag.Uint64("seed", 1, "seed of the random histories")
 // a model written from the laws, and the state that the events alone tell of.
 // A failure names its history; it is run again with every step printed.
 func TestHistories(t *testing.T) {
-	const shards, each = 4, 25_000
+	shards, each := 4, uint64(25_000)
+	if os.Getenv("BREVET_SOAK") != "" {
+		each *= 10
+	}
 	for shard := range uint64(shards) {
 		t.Run(fmt.Sprint(shard), func(t *testing.T) {
 			t.Parallel()
 			seen := map[string]int{}
-			for i := range uint64(each) {
+			for i := range each {
 				n := shard*each + i
 				if err := newHistory(n, seen).run(); err != nil {
 					again := newHistory(n, map[string]int{})
@@ -37,7 +41,7 @@ func TestHistories(t *testing.T) {
 				}
 			}
 			for _, what := range reached {
-				if seen[what] < each/1000 {
+				if seen[what] < int(each/1000) {
 					t.Errorf("%q came about %d times in %d histories: they are too tame", what, seen[what], each)
 				}
 			}

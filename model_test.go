@@ -28,6 +28,11 @@ type askModel struct {
 	policy   bool // nobody but policy decides
 	by       []brevet.Subjects
 	missing  []int // yeses still needed for each of by
+	later    [][]brevet.Fallback
+	asked    time.Time
+	since    time.Time // the step in hand waits since then
+	last     time.Time // the latest decision
+	known    bool      // nobody decides who was not heard of before
 	voted    []brevet.PersonID
 	deadline time.Time
 	approved bool
@@ -42,8 +47,9 @@ type askModel struct {
 func newAskModel(r brevet.Request, digest string, wait time.Duration) *askModel {
 	m := &askModel{asker: r.Person, digest: digest, policy: r.Rule.Automatic, deadline: r.Created.Add(wait),
 		begin: r.NotBefore, length: r.Duration, onUse: r.Activate == brevet.OnUse, extends: r.Extends}
+	m.asked, m.since, m.last, m.known = r.Created, r.Created, r.Created, r.Rule.Known
 	for _, s := range r.Rule.Steps {
-		m.by, m.missing = append(m.by, s.By), append(m.missing, s.Quorum)
+		m.by, m.missing, m.later = append(m.by, s.By), append(m.missing, s.Quorum), append(m.later, s.Else)
 	}
 	return m
 }
@@ -76,11 +82,31 @@ func (m *askModel) mayDecide(d brevet.Decision, now time.Time) bool {
 	if m.policy || d.Policy != "" {
 		return m.policy && d.Policy != "" && d.Person == ""
 	}
-	return d.Person != "" && d.Person != m.asker && len(m.by) > 0 &&
-		member(m.by[0], d.Handle, d.Groups) && !slices.Contains(m.voted, d.Person)
+	return d.Person != "" && d.Person != m.asker && len(m.by) > 0 && !(m.known && d.Standing.Known.After(m.asked)) && !(m.known && d.Standing.Known.IsZero()) &&
+		m.names(d, now) && !slices.Contains(m.voted, d.Person)
 }
 
-func (m *askModel) decided(d brevet.Decision) {
+// names reports whether the step in hand, or a fallback whose time has come,
+// names the person by groups in which they were when it was asked.
+func (m *askModel) names(d brevet.Decision, now time.Time) bool {
+	var old []string
+	for _, g := range d.Groups {
+		if at, joined := d.Standing.Joined[g]; !joined || !at.After(m.asked) {
+			old = append(old, g)
+		}
+	}
+	for _, f := range m.later[0] {
+		if !now.Before(m.since.Add(f.After)) && member(f.By, d.Handle, old) {
+			return true
+		}
+	}
+	return member(m.by[0], d.Handle, old)
+}
+
+func (m *askModel) decided(d brevet.Decision, now time.Time) {
+	if now.After(m.last) {
+		m.last = now
+	}
 	if !d.Approve {
 		m.final = true
 		return
@@ -94,7 +120,7 @@ func (m *askModel) decided(d brevet.Decision) {
 	if m.missing[0] > 0 {
 		return
 	}
-	m.by, m.missing = m.by[1:], m.missing[1:]
+	m.by, m.missing, m.later, m.since = m.by[1:], m.missing[1:], m.later[1:], m.last
 	m.final = len(m.by) == 0
 	m.approved = m.final
 }

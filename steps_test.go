@@ -76,7 +76,12 @@ func (h *history) rule() brevet.Approval {
 		by := pick(h.Rand, brevet.Subjects{}, brevet.Subjects{Groups: allGroups}, brevet.Subjects{Groups: allGroups}, brevet.Subjects{Groups: allGroups[:1]},
 			brevet.Subjects{People: handles[:3]}, brevet.Subjects{Groups: allGroups[1:2], People: handles[3:]})
 		a.Steps = append(a.Steps, brevet.Step{By: by, Quorum: pick(h.Rand, 0, 1, 1, 1, 2, 2, 3)})
+		if h.IntN(4) == 0 {
+			s := &a.Steps[len(a.Steps)-1]
+			s.Else = append(s.Else, brevet.Fallback{By: brevet.Subjects{Groups: allGroups[1:], People: handles[:1]}, After: pick(h.Rand, time.Minute, time.Hour, 5*time.Hour)})
+		}
 	}
+	a.Known = h.IntN(8) == 0
 	return a
 }
 
@@ -115,6 +120,12 @@ func (h *history) askFor(extends brevet.GrantID) error {
 func (h *history) decision(m *askModel) brevet.Decision {
 	i := h.IntN(len(people))
 	d := brevet.Decision{Person: people[i], Handle: handles[i], Groups: h.groups[i], Approve: h.IntN(8) > 0, Digest: m.digest, Comment: "seen"}
+	if h.IntN(4) > 0 {
+		d.Standing.Known = pick(h.Rand, h.now, h.now.Add(-time.Hour), h.now.Add(-100*time.Hour), h.now.Add(-10000*time.Hour), h.now.Add(-10000*time.Hour))
+	}
+	if h.IntN(8) == 0 {
+		d.Standing.Joined = map[string]time.Time{pick(h.Rand, allGroups...): h.now.Add(-pick(h.Rand, 0, time.Hour, 100*time.Hour))}
+	}
 	switch n := h.IntN(16); {
 	case n < 1 || m.policy && n < 8:
 		d.Person, d.Handle, d.Groups, d.Policy = "", "", nil, "prod"
@@ -145,7 +156,7 @@ func (h *history) decide() error {
 	}
 	h.requests[i] = after
 	if allowed {
-		m.decided(d)
+		m.decided(d, h.now)
 	}
 	if err := h.took("decide", allowed, events, one(allowed), err); err != nil {
 		return fmt.Errorf("%w; decision %+v on %+v", err, d, r)
@@ -250,7 +261,7 @@ func (h *history) approve(i int) error {
 	r, events, err := h.requests[i].Decide(d, h.now)
 	h.requests[i] = r
 	if allowed {
-		m.decided(d)
+		m.decided(d, h.now)
 	}
 	return h.took("decide", allowed, events, one(allowed), err)
 }
