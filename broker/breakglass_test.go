@@ -3,6 +3,7 @@ package broker_test
 import (
 	"context"
 	"errors"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -194,7 +195,10 @@ func TestBreakGlassAtOnce(t *testing.T) {
 // TestDeadChannels breaks the glass past channels that fail: each has its
 // letter and was tried, and the one that works has told.
 func TestDeadChannels(t *testing.T) {
-	runs := 10
+	runs := 5
+	if os.Getenv("BREVET_SOAK") != "" {
+		runs = 100
+	}
 	for range runs {
 		h, good := newHouse(t), &pigeon{}
 		channels := []broker.Channel{everything("good", good)}
@@ -215,3 +219,39 @@ func TestDeadChannels(t *testing.T) {
 		h.want(engineer, "acme-prod/Admin", "")
 	}
 }
+
+// TestHangingChannel breaks the glass past a channel that never answers: the
+// credential can be had while everybody is still being told, and the answer
+// is there after 30 s.
+func TestHangingChannel(t *testing.T) {
+	h, good, hangs := newHouse(t), &pigeon{}, &pigeon{}
+	over := make(chan struct{})
+	defer close(over)
+	hangs.answer = func(int, brevet.Message) (string, error) { <-over; return "", errors.New("too late") }
+	h.withChannels(everything("good", good), everything("hangs", hangs))
+	engineer := h.login("engineer")
+	answer := make(chan broker.Glass, 1)
+	began := time.Now()
+	go func() {
+		v, err := h.BreakGlass(context.Background(), engineer, broker.BreakGlass{Target: "acme-prod/Admin", Reason: "db-7 is down"})
+		if err != nil {
+			t.Error(err)
+		}
+		answer <- v
+	}()
+	for {
+		if _, err := h.Credential(t.Context(), engineer, broker.Want{Target: "acme-prod/Admin"}); err == nil {
+			break
+		} else if !errors.Is(err, brevet.NoGrant) {
+			t.Fatal(err)
+		}
+	}
+	if os.Getenv("BREVET_SOAK") == "" {
+		return // the rest takes 30 s
+	}
+	if v := <-answer; v.Arrived != 1 || v.Channels != 2 || time.Since(began) > glassLimit {
+		t.Errorf("told %d of %d after %s", v.Arrived, v.Channels, time.Since(began))
+	}
+}
+
+const glassLimit = 33 * time.Second
