@@ -102,3 +102,23 @@ func TestRevocationFailsOnce(t *testing.T) {
 		t.Errorf("told %v", got)
 	}
 }
+
+// TestAlarmsAreNotEdited: what follows a break-glass is said after it, never
+// in its place.
+func TestAlarmsAreNotEdited(t *testing.T) {
+	h, p := newHouse(t), &pigeon{}
+	h.withChannels(everything("all", p))
+	for _, kind := range []brevet.EventKind{brevet.BreakGlassOpened, brevet.BreakGlassReminded, brevet.BreakGlassReviewed} {
+		err := h.db.Update(t.Context(), func(tx *store.Tx) error {
+			_, err := tx.Record(brevet.Event{Kind: kind, Customer: h.acme(), Grant: "gr_1", Data: map[string]string{"verdict": "justified"}})
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.deliver()
+		if m := p.last(t); m.Kind != kind || m.Amends || m.Urgent != (kind != brevet.BreakGlassReviewed) || (m.First == "") != (kind == brevet.BreakGlassOpened) {
+			t.Errorf("%s: %+v", kind, m)
+		}
+	}
+}

@@ -24,7 +24,7 @@ func (b *Broker) message(ctx context.Context, ch *Channel, l store.Letter) (m br
 			return disagree("letter", string(l.ID))
 		}
 		m = brevet.Message{ID: l.ID, Kind: e.Kind, Time: e.Time, Urgent: t == TopicUrgent, Customer: e.Customer, About: l.About, Again: l.Tries > 1, Event: e}
-		m.Amends = t == TopicOutcome
+		m.Amends = t == TopicOutcome && strings.HasPrefix(string(e.Kind), "request.") // an alarm stays as it was sounded
 		if l.About != "" {
 			if m.First, err = tx.FirstReceipt(ch.Name, l.About); err != nil {
 				return err
@@ -137,6 +137,8 @@ func (w *wording) requested() {
 	case brevet.CatalogConfirmed:
 		w.catalog()
 		return
+	case brevet.BreakGlassReviewed:
+		w.m.Title = "reviewed by " + by + ": the break-glass of " + w.who + " in " + w.target
 	default:
 		w.m.Title = strings.ReplaceAll(string(e.Kind), ".", " ") + ": " + w.target + " of " + w.who
 	}
@@ -145,6 +147,8 @@ func (w *wording) requested() {
 	w.fact("ticket", r.Ticket)
 	w.fact("narrowed to", r.SessionPolicy)
 	w.fact("risk", w.risk())
+	w.fact("verdict", e.Data["verdict"])
+	w.fact("to review", e.Data["review"])
 	if e.Kind != brevet.RequestCreated {
 		w.fact("comment", e.Reason)
 	}
@@ -217,6 +221,8 @@ func (w *wording) urgent() {
 		return
 	case brevet.BreakGlassOpened:
 		w.m.Title = "BREAK-GLASS: " + w.who + " opens " + w.target + " without approval"
+	case brevet.BreakGlassReminded:
+		w.m.Title = "still to be reviewed: the break-glass of " + w.who + " in " + w.target
 	case brevet.RevocationFailed:
 		w.m.Title = "revocation not confirmed: " + orElse(strings.TrimSpace(w.target+" of "+w.who), string(e.Grant))
 		w.fact("trouble", e.Data["trouble"])
@@ -229,6 +235,7 @@ func (w *wording) urgent() {
 	if e.End != nil {
 		w.fact("until", clockTime(*e.End))
 	}
+	w.fact("to review", e.Data["review"])
 	w.fact("by", e.Actor.String())
 	w.fact("from", e.Actor.Addr)
 	w.fact("grant", string(e.Grant))
