@@ -61,6 +61,7 @@ const (
 	RouteApply      = "POST /v1/catalog"                 // Apply -> Applied
 	RouteCustomers  = "GET /v1/customers"                // -> []Customer; at which I hold a right
 	RouteOffboard   = "POST /v1/customers/{id}/offboard" // Offboard -> Offboarded; by name or id
+	RouteStatement  = "GET /v1/customers/{id}/statement" // ?from=&to=&format=csv|json|html -> Statement
 	RouteProbe      = "POST /v1/accounts/{id}/probe"     // Probe -> Probed
 	RouteChannels   = "GET /v1/channels"                 // -> []Channel; that I may look after
 	RouteSlackLink  = "POST /v1/slack/link"              // -> SlackLink

@@ -50,3 +50,15 @@ type Proof struct {
 	Refused  int      `json:"refused" doc:"roles for which brevet refused to make a token"`
 	Admitted []string `json:"admitted" doc:"targets for which it did not; always empty unless something is wrong"`
 }
+
+// Statement says who entered a customer's accounts. Text is the statement in
+// the format that was asked for, to be kept as it is.
+type Statement struct {
+	Customer string    `json:"customer"`
+	From     time.Time `json:"from"`
+	To       time.Time `json:"to" doc:"the first moment after it"`
+	Accesses int       `json:"accesses" doc:"that overlap the time"`
+	Entries  int64     `json:"entries" doc:"of the log about the customer, all of which were read"`
+	Size     int64     `json:"size" doc:"of the log"`
+	Text     string    `json:"text"`
+}

@@ -23,6 +23,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -107,7 +108,8 @@ type Broker struct {
 	refresh  singleflight.Group
 	duty     duty
 	bounded  bounded
-	revoking *revoking // revocations that are carried out
+	stating  sync.Mutex // statements are made one at a time: each reads the whole log
+	revoking *revoking  // revocations that are carried out
 	doors    doors
 }
 

@@ -20,11 +20,7 @@ import (
 func dutyCatalog(t testing.TB, customer, entitlements string) []byte {
 	t.Helper()
 	text := bytes.Replace(sandboxCatalog(), []byte("    rights:"), []byte(customer+"    rights:"), 1)
-	text, _, err := catalog.Complete(append(text, entitlements...), rand.Reader, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
+	return complete(t, append(text, entitlements...))
 }
 
 const sreRota = `    rotas:
@@ -206,4 +202,14 @@ func TestGroupIsNoRota(t *testing.T) {
 			t.Errorf("%s got in: %+v", who, got.Grant)
 		}
 	}
+}
+
+// complete fills in what people do not think up.
+func complete(t testing.TB, text []byte) []byte {
+	t.Helper()
+	text, _, err := catalog.Complete(text, rand.Reader, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }

@@ -189,11 +189,12 @@ func (b *Broker) putOut(ctx context.Context, o out) error {
 			return err
 		})
 	}
+	defer b.revoking.poke()
 	return b.DB.Update(ctx, func(tx *store.Tx) error {
 		g, err := tx.Grant(o.grant.ID)
 		if err != nil || g.State == brevet.Ended || g.State == brevet.Revoked || tx.GrantOver(g.ID) {
 			return err
 		}
-		return endAll(tx, o.by, o.why, []brevet.Grant{g}, nil)
+		return b.cutOff(tx, g, brevet.NewID[brevet.RevocationID](tx.Now()), o.why, o.by)
 	})
 }

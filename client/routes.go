@@ -258,3 +258,9 @@ func (c *Client) Revocations(ctx context.Context, limit int) (api.Revocations, e
 func (c *Client) OffboardPerson(ctx context.Context, who string, in api.Offboard) (api.PersonOffboarded, error) {
 	return ask[api.PersonOffboarded](ctx, c, api.RouteOffboardPerson, []string{who}, nil, in)
 }
+
+// Statement returns who entered a customer's accounts; q holds from, to and
+// format.
+func (c *Client) Statement(ctx context.Context, customer string, q url.Values) (api.Statement, error) {
+	return ask[api.Statement](ctx, c, api.RouteStatement, []string{customer}, q, nil)
+}

@@ -45,6 +45,7 @@ func (s *server) api() {
 	s.catalogRoutes()
 	s.probeRoutes()
 	s.customerRoutes()
+	s.statementRoutes()
 	s.channelRoutes()
 }
 

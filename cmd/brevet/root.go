@@ -82,7 +82,7 @@ func (c *cli) groups() []group {
 		{"Decide", []*cobra.Command{c.approve(), c.deny(), c.review()}},
 		{"Use", []*cobra.Command{c.exec(), c.env(), c.credentialProcess(), c.console(), c.profiles()}},
 		{"End", []*cobra.Command{c.grants(), c.extend(), c.drop(), c.revoke(), c.revocations(), c.offboard()}},
-		{"Look after it", []*cobra.Command{c.audit(), c.catalog(), c.customer(), c.account(), c.stack(), c.notify(), c.lint()}},
+		{"Look after it", []*cobra.Command{c.audit(), c.statement(), c.catalog(), c.customer(), c.account(), c.stack(), c.notify(), c.lint()}},
 	}
 }
 
