@@ -60,6 +60,22 @@ func TestBreakGlass(t *testing.T) {
 	})
 }
 
+// TestBreakGlassBeside: with the provider down, whoever breaks the glass beside
+// an ordinary grant that cannot be confirmed any more gets in.
+func TestBreakGlassBeside(t *testing.T) {
+	h := newHouse(t)
+	engineer := h.login("engineer")
+	h.approve(h.login("lead"), h.ask(engineer, "acme-prod/Admin", 2*time.Hour).ID)
+	h.want(engineer, "acme-prod/Admin", "")
+	h.advance(20 * time.Minute)
+	h.down = true
+	h.want(engineer, "acme-prod/Admin", brevet.Denied)
+	v := h.smash(engineer, "")
+	if got := h.want(engineer, "acme-prod/Admin", ""); got.Grant.ID != v.Grant.ID {
+		t.Errorf("issued under %s, not the emergency %s", got.Grant.ID, v.Grant.ID)
+	}
+}
+
 // TestBreakGlassOnly: an entitlement for emergencies alone lets nobody ask,
 // and opens nothing by first use.
 func TestBreakGlassOnly(t *testing.T) {

@@ -203,7 +203,8 @@ func (b *Broker) keep(ctx context.Context, o *order, have brevet.SessionID) (kep
 // give the whole role it is the one that ends last. One that was narrowed comes
 // after them, so that asking for less takes nothing away from who holds more;
 // of several of these it is the one that was asked for last. A grant that was
-// named goes before all others.
+// named goes before all others. Where policy lets the caller have no more than
+// an emergency, no other grant counts.
 func (b *Broker) best(tx *store.Tx, o *order, now time.Time) (brevet.Grant, error) {
 	grants, err := tx.Grants(store.GrantFilter{Person: o.caller.Person.ID, Account: o.account.ID, Role: o.role.Name,
 		States: []brevet.GrantState{brevet.Active}, Limit: 1000})
@@ -214,12 +215,16 @@ func (b *Broker) best(tx *store.Tx, o *order, now time.Time) (brevet.Grant, erro
 	if len(grants) <= 1 {
 		return append(grants, brevet.Grant{})[0], nil
 	}
-	var best brevet.Grant
+	var best, other brevet.Grant // other is one that does not count
 	narrow := true // best was narrowed, or is none
 	for _, g := range grants {
 		r, err := tx.Request(g.Request)
 		if err != nil {
 			return brevet.Grant{}, err
+		}
+		if o.no != nil && !r.BreakGlass {
+			other = g
+			continue
 		}
 		less := r.SessionPolicy != ""
 		later := g.End.After(best.End)
@@ -229,6 +234,9 @@ func (b *Broker) best(tx *store.Tx, o *order, now time.Time) (brevet.Grant, erro
 		if best.ID == "" || narrow && !less || narrow == less && later {
 			best, narrow = g, less
 		}
+	}
+	if best.ID == "" {
+		best = other // which says why it does not
 	}
 	return best, nil
 }
@@ -258,6 +266,9 @@ func (b *Broker) prove(tx *store.Tx, o *order, now time.Time) (err error) {
 	}
 	if o.caller, err = o.rules.withHeld(tx, o.caller, now); err != nil {
 		return err
+	}
+	if o.no != nil && !o.request.BreakGlass { // only an emergency may still be used
+		return o.no
 	}
 	a, why, err := o.rules.stands(o.request, o.caller, now)
 	if err == nil && why == "" {
