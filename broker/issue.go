@@ -216,7 +216,7 @@ func (b *Broker) best(tx *store.Tx, o *order, now time.Time) (brevet.Grant, erro
 		return append(grants, brevet.Grant{})[0], nil
 	}
 	var best, other brevet.Grant // other is one that does not count
-	narrow := true // best was narrowed, or is none
+	narrow := true               // best was narrowed, or is none
 	for _, g := range grants {
 		r, err := tx.Request(g.Request)
 		if err != nil {

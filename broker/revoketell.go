@@ -17,7 +17,6 @@ type carrying struct {
 	b       *Broker
 	rules   *ruling
 	account brevet.Account
-	mu      sync.Mutex
 	keys    map[brevet.GrantID]probing // sessions that were begun before their grant was told
 }
 

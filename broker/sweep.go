@@ -13,10 +13,11 @@ import (
 const sweepBatch = 100
 
 // Sweep compares what should be with what is: grants whose time is over are
-// closed, those whose start has come begin, requests that nobody answered lapse and others are reminded of, sessions that were intended
-// and never accounted for are in doubt, sessions that cannot be used any more
-// end, what offboarded customers left is ended, and a catalog that another
-// replica put in force is taken up. It acts on state, so a sweep that never ran
+// closed, those whose start has come begin, requests that nobody answered lapse
+// and others are reminded of, sessions that were intended and never accounted
+// for are in doubt, sessions that cannot be used any more end, what offboarded
+// customers and people left is ended, and a catalog that another replica put in
+// force is taken up. It acts on state, so a sweep that never ran
 // loses nothing: whether a grant gives access follows from its time.
 func (b *Broker) Sweep(ctx context.Context) error {
 	var errs []error
@@ -29,6 +30,7 @@ func (b *Broker) Sweep(ctx context.Context) error {
 		b.sweepSessions,
 		b.sweepOver,
 		b.sweepLeft,
+		b.sweepEnded,
 		b.sweepOutbox,
 		b.sweepBounds,
 		b.sweepRevocations,
