@@ -65,7 +65,7 @@ func TestDiff(t *testing.T) {
 		"an output less":       {replacing("  BoundaryArn:\n    Description: Give this boundary to strong roles of your own, and sessions cannot use them as a way out\n    Value: !Ref Boundary\n", ""), "added output BoundaryArn  "},
 		"another default":      {replacing("    Default: 20\n", "    Default: 10\n"), "changed parameter ShellIdleMinutes  default: 20, was 10; the stack keeps its value unless another is given"},
 		"what is switched off": {replacing("Timeout: 30", "Timeout: 3"), "changed resource RevokerFunction AWS::Lambda::Function Timeout: 30, was 3"},
-		"another function":     {replacing("LONGEST = 6144 ", "LONGEST = 9999 "), "changed resource RevokerFunction AWS::Lambda::Function Code.ZipFile: from line 6 on: LONGEST = 6144  # characters of a managed policy, was LONGEST = 9999  # characters of a managed policy"},
+		"another function":     {replacing("LONGEST = 6144 ", "LONGEST = 9999 "), "changed resource RevokerFunction AWS::Lambda::Function Code.ZipFile: from line 7 on: LONGEST = 6144  # characters of a managed policy, was LONGEST = 9999  # characters of a managed policy"},
 		"a parameter more":     {replacing("Parameters:\n  Freeze:", "Parameters:\n  Extra: {Type: String, Default: x}\n  Freeze:"), "removed parameter Extra  "},
 		"a resource more":      {replacing("\nOutputs:\n", "\n  Extra: {Type: 'AWS::SNS::Topic'}\n\nOutputs:\n"), "removed resource Extra AWS::SNS::Topic "},
 	} {
