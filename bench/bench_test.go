@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 // TestPlumbing runs every section with next to nothing to do; its figures
 // mean nothing.
 func TestPlumbing(t *testing.T) {
-	p := plan{callers: []int{1, 4}, rounds: 1, warm: 10 * time.Millisecond, each: 50 * time.Millisecond, starts: 1, appends: 20, decides: 100, clicks: 1}
+	p := plan{callers: []int{1, 4}, rounds: 1, warm: 10 * time.Millisecond, each: 50 * time.Millisecond, starts: 1, appends: 20, decides: 100, clicks: 1, revokes: 1}
 	for _, s := range sections {
 		t.Run(s.name, func(t *testing.T) {
 			if (s.name == "client" || s.name == "click") && testing.Short() {

@@ -74,23 +74,35 @@ func openClick(ctx context.Context, p plan) (*clicks, error) {
 	if out, err := exec.CommandContext(ctx, "go", "build", "-o", c.brevet, "github.com/brevet-access/brevet/cmd/brevet").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("go build: %w\n%s", err, out)
 	}
-	ctx, cancel := context.WithCancel(ctx)
 	var err error
-	if c.world, err = sandbox.Open(ctx, sandbox.Config{Dir: filepath.Join(dir, "world")}); err != nil {
-		cancel()
+	if c.world, c.end, err = openWorld(ctx, filepath.Join(dir, "world")); err != nil {
 		return nil, err
 	}
-	done, ready := make(chan error, 1), make(chan struct{})
-	go func() { done <- c.world.Serve(ctx, func() { close(ready) }) }()
-	c.end = func() error {
-		cancel()
-		return errors.Join(<-done, c.world.Close())
-	}
-	<-ready
 	if err := c.signIn(ctx, dir); err != nil {
 		return nil, errors.Join(err, c.close())
 	}
 	return c, nil
+}
+
+// openWorld brings a sandbox to life in dir; end ends it.
+func openWorld(ctx context.Context, dir string) (w *sandbox.World, end func() error, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	if w, err = sandbox.Open(ctx, sandbox.Config{Dir: dir}); err != nil {
+		cancel()
+		return nil, nil, err
+	}
+	done, ready := make(chan error, 1), make(chan struct{})
+	go func() { done <- w.Serve(ctx, func() { close(ready) }) }()
+	select {
+	case <-ready:
+	case err := <-done:
+		cancel()
+		return nil, nil, errors.Join(err, w.Close())
+	}
+	return w, func() error {
+		cancel()
+		return errors.Join(<-done, w.Close())
+	}, nil
 }
 
 func (c *clicks) close() error { return c.end() }

@@ -4,7 +4,7 @@
 //
 //	go run ./bench                    everything, about two minutes
 //	go run ./bench -quick             everything, rougher, about 15 s
-//	go run ./bench -only issue        issue, postgres, client, append, decision, click
+//	go run ./bench -only issue        issue, postgres, client, append, decision, click, revoke
 //
 // # Who takes part
 //
@@ -71,13 +71,14 @@ type plan struct {
 	appends int           // by one caller, and by all of many callers in a round
 	decides int           // in a round
 	clicks  int           // on Approve
+	revokes int           // of grants
 	dir     string        // where databases lie; on a real disk
 	profile string        // folder for CPU profiles; "" none
 }
 
 var (
-	full  = plan{rounds: 7, warm: 250 * time.Millisecond, each: time.Second, starts: 150, appends: 3000, decides: 50_000, clicks: 100}
-	quick = plan{rounds: 3, warm: 100 * time.Millisecond, each: 300 * time.Millisecond, starts: 40, appends: 1000, decides: 20_000, clicks: 20}
+	full  = plan{rounds: 7, warm: 250 * time.Millisecond, each: time.Second, starts: 150, appends: 3000, decides: 50_000, clicks: 100, revokes: 20}
+	quick = plan{rounds: 3, warm: 100 * time.Millisecond, each: 300 * time.Millisecond, starts: 40, appends: 1000, decides: 20_000, clicks: 20, revokes: 5}
 )
 
 // section is a part of the table.
@@ -94,12 +95,13 @@ var sections = []section{
 	{"append", measureAppend},
 	{"decision", measureDecision},
 	{"click", measureClick},
+	{"revoke", measureRevoke},
 }
 
 func parse(args []string) (plan, error) {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fast := f.Bool("quick", false, "short rounds")
-	only := f.String("only", "", "comma-separated `SECTIONS`: issue, postgres, client, append, decision, click")
+	only := f.String("only", "", "comma-separated `SECTIONS`: issue, postgres, client, append, decision, click, revoke")
 	callers := f.String("callers", "1,8,64", "how many callers issue at a time")
 	dir := f.String("dir", os.TempDir(), "`FOLDER` for databases; it must be on a real disk")
 	profile := f.String("profile", "", "`FOLDER` for CPU profiles of server and reference")

@@ -106,21 +106,36 @@ func (w *World) Stop() { w.stop() }
 // their client and token.
 func (w *World) Login(t testing.TB, username string) (*client.Client, api.Token) {
 	t.Helper()
+	now := time.Now
+	if w.Clock != nil {
+		now = w.Clock.Now
+	}
+	c, token, err := SignIn(context.Background(), w.Facts, now, username)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, token
+}
+
+// SignIn is [World.Login] without a test.
+func SignIn(ctx context.Context, facts sandbox.Facts, now func() time.Time, username string) (*client.Client, api.Token, error) {
 	verifier := random()
 	sum := sha256.Sum256([]byte(verifier))
 	q := url.Values{"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"},
 		"response_type": {"code"}, "state": {"s"}, "device": {"test"}}
-	page := w.Browse(t, username, w.Facts.URL+"/login/authorize?"+q.Encode())
+	page, err := Browse(facts, now, username, facts.URL+"/login/authorize?"+q.Encode())
+	if err != nil {
+		return nil, api.Token{}, err
+	}
 	code := oneTimeCode.FindString(page)
 	if code == "" {
-		t.Fatalf("no one-time code on the page:\n%s", page)
+		return nil, api.Token{}, fmt.Errorf("no one-time code on the page:\n%s", page)
 	}
-	anon := client.New(w.Facts.URL, "", api.Version)
-	token, err := anon.Login(context.Background(), code, verifier)
+	token, err := client.New(facts.URL, "", api.Version).Login(ctx, code, verifier)
 	if err != nil {
-		t.Fatalf("redeem: %v", err)
+		return nil, token, fmt.Errorf("redeem: %w", err)
 	}
-	return client.New(w.Facts.URL, token.Token, api.Version), token
+	return client.New(facts.URL, token.Token, api.Version), token, nil
 }
 
 var (
