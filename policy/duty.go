@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -133,7 +134,8 @@ func (a *Answer) until(t time.Time) {
 }
 
 // unengaged explains that no engagement of the person's is live at the
-// account. It names those of the account's customer alone (law 13).
+// account. It names those of the account's customer alone (law 13), and others
+// than the account's only where none is for it.
 func (s *Set) unengaged(q *Query, id brevet.AccountID) brevet.Unmet {
 	account := s.accounts[id]
 	if account == nil {
@@ -141,23 +143,23 @@ func (s *Set) unengaged(q *Query, id brevet.AccountID) brevet.Unmet {
 	}
 	u := brevet.Unmet{Condition: "a live engagement for " + account.Name, Have: "none names you there",
 		Remedy: "ask " + s.editors(account.Customer) + " about an engagement"}
-	var said []string
+	var there, elsewhere []string
 	for i := range s.engaged.all {
 		e := &s.engaged.all[i]
 		if e.Customer != account.Customer || !e.People.Cover(q.Handle, q.Groups.Names) {
 			continue
 		}
 		switch {
-		case !q.Now.Before(e.End):
-			said = append(said, fmt.Sprintf("your engagement %s ended on %s", e.Name, moment(e.End)))
-		case q.Now.Before(e.Start):
-			said = append(said, fmt.Sprintf("your engagement %s starts on %s", e.Name, moment(e.Start)))
 		case !e.At(id):
-			said = append(said, fmt.Sprintf("your engagement %s is not for %s", e.Name, account.Name))
+			elsewhere = append(elsewhere, fmt.Sprintf("your engagement %s is not for %s", e.Name, account.Name))
+		case !q.Now.Before(e.End):
+			there = append(there, fmt.Sprintf("your engagement %s ended on %s", e.Name, moment(e.End)))
+		case q.Now.Before(e.Start):
+			there = append(there, fmt.Sprintf("your engagement %s starts on %s", e.Name, moment(e.Start)))
 		}
 	}
-	if said != nil {
-		u.Have = strings.Join(said, "; ")
+	if said := cmp.Or(strings.Join(there, "; "), strings.Join(elsewhere, "; ")); said != "" {
+		u.Have = said
 	}
 	return u
 }
