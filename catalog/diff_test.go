@@ -104,6 +104,61 @@ func TestDiff(t *testing.T) {
 	}
 }
 
+// TestDiffBounds: what puts people on duty and what engagements take away
+// stands in a diff by the direction in which it moves access.
+func TestDiffBounds(t *testing.T) {
+	const top = "broker: arn:aws:iam"
+	rota := func(text string) string { return "rotas: {sre: " + text + "}\n" + top }
+	engaged := func(text string) string { return "    engagements: [{name: m, " + text + "}]\n    contact: security" }
+	const birch = "    contact: security"
+	with := func(pairs ...string) *catalog.Catalog { return parse(t, strings.NewReplacer(pairs...).Replace(sound)) }
+	yaml := rota("{yaml: rotas/a.yaml, people: [lead]}")
+	for _, tt := range []struct {
+		name        string
+		old, new    *catalog.Catalog
+		there, back []string
+	}{
+		{"rota", with(), with(top, yaml), []string{"+ rota sre: new, from rotas/a.yaml, for lead"}, []string{"- rota sre: gone"}},
+		{"its people", with(top, yaml), with(top, rota("{yaml: rotas/a.yaml, people: {lead: lead, L: engineer}}")),
+			[]string{"+ rota sre: people: and L = engineer"}, []string{"- rota sre: people: no longer L = engineer"}},
+		{"whom a name stands for", with(top, rota("{yaml: rotas/a.yaml, people: {L: lead}}")), with(top, rota("{yaml: rotas/a.yaml, people: {L: engineer}}")),
+			[]string{"+ rota sre: people: and L = engineer", "- rota sre: people: no longer L = lead"}, []string{"+ rota sre: people: and L = lead", "- rota sre: people: no longer L = engineer"}},
+		{"its source", with(top, yaml), with(top, rota("{pagerduty: {schedules: [PI7DH85], escalation_policies: [PT20YPA], token_file: rotas/t, region: eu}, people: [lead]}")),
+			[]string{"+ rota sre: source: rotas/a.yaml -> PagerDuty eu schedules PI7DH85 by rotas/t in PT20YPA"}, []string{"+ rota sre: source: PagerDuty eu schedules PI7DH85 by rotas/t in PT20YPA -> rotas/a.yaml"}},
+		{"its calendar", with(top, yaml), with(top, rota("{ical: {primary: {url_file: rotas/u}, secondary: {url: \"https://cal.example.com/b.ics\"}}, people: [lead]}")),
+			[]string{"+ rota sre: source: rotas/a.yaml -> iCal primary rotas/u, secondary https://cal.example.com/b.ics"}, []string{"+ rota sre: source: iCal primary rotas/u, secondary https://cal.example.com/b.ics -> rotas/a.yaml"}},
+		{"whose it is", with(top, yaml), with(birch, "    rotas: {sre: {yaml: rotas/a.yaml, people: [lead]}}\n"+birch),
+			[]string{"+ rota sre: customer: none -> birch"}, []string{"+ rota sre: customer: birch -> none"}},
+		{"who", with(top, yaml), with(top, yaml, "[group:engineers, lead]", "[group:engineers, lead, rota:sre]"),
+			[]string{"+ entitlement look: who: and rota:sre"}, []string{"- entitlement look: who: no longer rota:sre"}},
+		{"layer", with(top, yaml, "[group:engineers, lead]", "[rota:sre]"), with(top, yaml, "[group:engineers, lead]", "[\"rota:sre/secondary\"]"),
+			[]string{"+ entitlement look: who: and rota:sre/secondary", "- entitlement look: who: no longer rota:sre"}, []string{"+ entitlement look: who: and rota:sre", "- entitlement look: who: no longer rota:sre/secondary"}},
+		{"engagement", with(), with(birch, engaged("people: [contractor, group:guests], accounts: [\"*\"], start: 2026-11-01, end: 2026-12-31")),
+			[]string{"- engagement m: new, of customer birch: contractor, group guests get nothing but birch-prod, from 2026-11-01T00:00:00Z to 2027-01-01T00:00:00Z"},
+			[]string{"+ engagement m: gone; it does not bound contractor, group guests any more"}},
+		{"its time", with(birch, engaged("people: [contractor], accounts: [\"*\"], start: 2026-11-01, end: 2026-12-31")), with(birch, engaged("people: [contractor], accounts: [\"*\"], start: 2026-10-01, end: 2027-01-31")),
+			[]string{"+ engagement m: start: 2026-11-01T00:00:00Z -> 2026-10-01T00:00:00Z", "+ engagement m: end: 2027-01-01T00:00:00Z -> 2027-02-01T00:00:00Z"},
+			[]string{"- engagement m: start: 2026-10-01T00:00:00Z -> 2026-11-01T00:00:00Z", "- engagement m: end: 2027-02-01T00:00:00Z -> 2027-01-01T00:00:00Z"}},
+		{"whom it names", with(birch, engaged("people: [contractor], accounts: [\"*\"], start: 2026-11-01, end: 2026-12-31")), with(birch, engaged("people: [group:guests], accounts: [\"*\"], start: 2026-11-01, end: 2026-12-31")),
+			[]string{"+ engagement m: and for group:guests", "+ engagement m: no longer bounds contractor"}, []string{"+ engagement m: and for contractor", "+ engagement m: no longer bounds group:guests"}},
+		{"its accounts", with("    rights:", "    engagements: [{name: m, people: [lead], accounts: [env:prod], start: 2026-11-01, end: 2026-12-31}]\n    rights:"),
+			with("    rights:", "    engagements: [{name: m, people: [lead], accounts: [\"*\"], start: 2026-11-01, end: 2026-12-31}]\n    rights:"),
+			[]string{"+ engagement m: accounts: and acme-staging"}, []string{"- engagement m: accounts: no longer acme-staging"}},
+		{"whose engagement", with("    rights: {v", "    engagements: [{name: m, people: [lead], accounts: [env:prod], start: 2026-11-01, end: 2026-12-31}]\n    rights: {v"), with(birch, engaged("people: [lead], accounts: [birch-prod], start: 2026-11-01, end: 2026-12-31")),
+			[]string{"+ engagement m: customer: acme -> birch", "+ engagement m: accounts: and birch-prod", "- engagement m: accounts: no longer acme-prod"},
+			[]string{"+ engagement m: customer: birch -> acme", "+ engagement m: accounts: and acme-prod", "- engagement m: accounts: no longer birch-prod"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if d := cmp.Diff(tt.there, catalog.Diff(tt.old, tt.new)); d != "" {
+				t.Errorf("there: %s", d)
+			}
+			if d := cmp.Diff(tt.back, catalog.Diff(tt.new, tt.old)); d != "" {
+				t.Errorf("and back: %s", d)
+			}
+		})
+	}
+}
+
 func TestDiffFromNothing(t *testing.T) {
 	lines := catalog.Diff(nil, parse(t, sound))
 	want := []string{

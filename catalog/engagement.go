@@ -50,15 +50,16 @@ func (p *parser) moment(v value, beyond time.Duration) time.Time {
 		p.errorf(v, "must be a day such as 2026-12-31, or a time such as 2026-12-31T18:00:00Z")
 		return time.Time{}
 	}
-	if t, err := time.Parse(time.DateOnly, v.Value); err == nil {
-		return t.Add(beyond)
+	t, err := time.Parse(time.DateOnly, v.Value)
+	if err != nil {
+		beyond = 0
+		t, err = time.Parse(time.RFC3339, v.Value)
 	}
-	t, err := time.Parse(time.RFC3339, v.Value)
 	if err != nil || t.Year() < 2000 || t.Year() > 2999 {
 		p.errorf(v, "%s is neither a day such as 2026-12-31 nor a time such as 2026-12-31T18:00:00Z", quote(v.Value))
 		return time.Time{}
 	}
-	return brevet.Instant(t)
+	return brevet.Instant(t.Add(beyond))
 }
 
 // checkEngagements resolves the accounts that engagements name.

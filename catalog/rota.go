@@ -124,11 +124,12 @@ func (p *parser) calendars(v value) map[brevet.Layer]brevet.Source {
 	read := func(l brevet.Layer) func(value) {
 		return func(v value) {
 			var s brevet.Source
+			places := 0
 			p.mapping(v, fields{
-				"url":      func(v value) { s.URL = p.calendarURL(v) },
-				"url_file": func(v value) { s.URLFile = p.rotaFile(v) },
+				"url":      func(v value) { s.URL = p.calendarURL(v); places++ },
+				"url_file": func(v value) { s.URLFile = p.rotaFile(v); places++ },
 			})
-			if (s.URL == "") == (s.URLFile == "") {
+			if places != 1 {
 				p.errorf(v, "needs url, or url_file where the address is a secret")
 			}
 			out[l] = s
