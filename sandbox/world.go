@@ -178,7 +178,7 @@ func (w *World) build(ctx context.Context, c Config, s secrets) (err error) {
 	cat := w.Service.Broker.Catalog
 	w.Cloud, err = NewAWS(AWSConfig{Key: s.AWSKey, Host: w.host(2), Now: c.Now, Log: c.Log,
 		Accounts: func() []brevet.Account { return cat().Accounts },
-		Catalog:  cat, JWKS: w.jwks, Dir: filepath.Join(c.Dir, "aws")})
+		Catalog:  cat, JWKS: w.jwks, Dir: filepath.Join(c.Dir, "aws"), Propagation: c.Propagation})
 	w.Cloud.post = w.post
 	if err != nil {
 		return err
