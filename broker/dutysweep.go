@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -63,19 +64,16 @@ func (b *Broker) sweepBounds(ctx context.Context) error {
 		all, err = rules.outside(tx, duty, now)
 		return err
 	})
-	if err != nil {
-		return err
-	}
 	for _, o := range all {
-		if err := b.putOut(ctx, o); err != nil {
-			return err
-		}
+		err = errors.Join(err, b.putOut(ctx, o))
 	}
 	if all != nil {
 		b.changes.notify()
 	}
-	b.bounded.done(seen, now)
-	return nil
+	if err == nil {
+		b.bounded.done(seen, now)
+	}
+	return err
 }
 
 // signature says in a text what grants are held against: the catalog, and who
@@ -94,9 +92,10 @@ func (r *ruling) signature(duty *brevet.Roster, now time.Time) string {
 }
 
 // outside finds the grants and requests that have lost what let their people
-// in.
+// in. That a grant is over only the log says; and one that cannot be judged
+// keeps no other from being found.
 func (r *ruling) outside(tx *store.Tx, duty *brevet.Roster, now time.Time) (all []out, err error) {
-	grants, err := tx.Grants(store.GrantFilter{States: []brevet.GrantState{brevet.Active, brevet.Scheduled}})
+	grants, err := tx.Grants(store.GrantFilter{Alive: now})
 	if err != nil {
 		return nil, err
 	}
@@ -105,25 +104,29 @@ func (r *ruling) outside(tx *store.Tx, duty *brevet.Roster, now time.Time) (all 
 		return nil, err
 	}
 	people := map[brevet.PersonID]brevet.Caller{}
-	for _, g := range grants {
-		request, err := tx.Request(g.Request)
-		if err != nil {
-			return nil, err
+	var errs []error
+	judge := func(g brevet.Grant, request brevet.Request, err error) {
+		var o out
+		is := false
+		if err == nil {
+			o, is, err = r.lost(tx, people, g, request, duty, now)
 		}
-		if o, is, err := r.lost(tx, people, g, request, duty, now); err != nil {
-			return nil, err
-		} else if is {
+		if is {
 			all = append(all, o)
 		}
+		errs = append(errs, err)
+	}
+	for _, g := range grants {
+		if tx.GrantOver(g.ID) {
+			continue
+		}
+		request, err := tx.Request(g.Request)
+		judge(g, request, err)
 	}
 	for _, request := range pending {
-		if o, is, err := r.lost(tx, people, brevet.Grant{}, request, duty, now); err != nil {
-			return nil, err
-		} else if is {
-			all = append(all, o)
-		}
+		judge(brevet.Grant{}, request, nil)
 	}
-	return all, nil
+	return all, errors.Join(errs...)
 }
 
 // lost judges one grant, or one pending request.
@@ -177,7 +180,8 @@ func lastKnown(tx *store.Tx, id brevet.PersonID) (c brevet.Caller, err error) {
 	return c, err
 }
 
-// putOut revokes the grant, or lets the request lapse.
+// putOut revokes the grant and has what is out under it cut off, or lets the
+// request lapse.
 func (b *Broker) putOut(ctx context.Context, o out) error {
 	if o.grant.ID == "" {
 		return b.DB.Update(ctx, func(tx *store.Tx) error {
@@ -189,12 +193,20 @@ func (b *Broker) putOut(ctx context.Context, o out) error {
 			return err
 		})
 	}
-	defer b.revoking.poke()
-	return b.DB.Update(ctx, func(tx *store.Tx) error {
+	var act brevet.RevocationID
+	err := b.DB.Update(ctx, func(tx *store.Tx) error {
 		g, err := tx.Grant(o.grant.ID)
-		if err != nil || g.State == brevet.Ended || g.State == brevet.Revoked || tx.GrantOver(g.ID) {
+		if err != nil || tx.GrantOver(g.ID) {
 			return err
 		}
-		return b.cutOff(tx, g, brevet.NewID[brevet.RevocationID](tx.Now()), o.why, o.by)
+		act = brevet.NewID[brevet.RevocationID](tx.Now())
+		if err := b.cutOff(tx, g, act, o.why, o.by); err != nil {
+			return err
+		}
+		return tx.Enqueue(revokeJob{act})
 	})
+	if err == nil && act != "" {
+		b.carryOn(act)
+	}
+	return err
 }

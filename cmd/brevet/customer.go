@@ -192,8 +192,10 @@ func (c *cli) customerOffboard() *cobra.Command {
 	cmd.Long = `End a customer for good. From the server's answer on nobody asks for, decides on
 or is issued anything in its accounts, whatever the catalog says; its grants are
 revoked and its pending requests cancelled. Credentials that left before live
-until they die, and the answer says when that is. It needs the right revoke at
-the customer. There is no way back: a customer that returns is a new one.`
+until they die, and the answer says when that is: brevet has no way in any more
+by which to cut them off. To have that done, end its access before, with
+brevet revoke --account NAME --wait for each account. It needs the right revoke
+at the customer. There is no way back: a customer that returns is a new one.`
 	cmd.Flags().StringVar(&in.Reason, "reason", "", "one line for the log")
 	return c.flagJSON(cmd)
 }
