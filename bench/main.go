@@ -2,8 +2,8 @@
 // and prints one table: figures, ratios, goals. A figure in seconds says
 // nothing about another machine; a ratio does.
 //
-//	go run ./bench                    everything, about two minutes
-//	go run ./bench -quick             everything, rougher, about 15 s
+//	go run ./bench                    everything, about two and a half minutes
+//	go run ./bench -quick             everything, rougher, about 20 s
 //	go run ./bench -only issue        issue, postgres, client, append, decision, click, revoke
 //
 // # Who takes part
