@@ -61,9 +61,9 @@ func measureRevoke(ctx context.Context, p plan) (rows []row, err error) {
 		goal float64 // ms
 		of   func(revoked) time.Duration
 	}{
-		{"revoke to no new credential", 300, func(r revoked) time.Duration { return r.answered }},
-		{"revoke to AWS's Deny", 1000, func(r revoked) time.Duration { return r.denied }},
-		{"revoke to confirmed", 3000, func(r revoked) time.Duration { return r.seen }},
+		{"revoke to no new credential", 1000, func(r revoked) time.Duration { return r.answered }},
+		{"revoke to AWS's Deny", 2000, func(r revoked) time.Duration { return r.denied }},
+		{"revoke to confirmed", 5000, func(r revoked) time.Duration { return r.seen }},
 	} {
 		var list []time.Duration
 		for _, r := range all {
