@@ -80,3 +80,31 @@ func TestEngagement(t *testing.T) {
 		t.Errorf("the request is %s (%v)", v.State, err)
 	}
 }
+
+// TestEngagedDecides: whom an engagement names decides nothing outside it
+// either, whatever right they hold.
+func TestEngagedDecides(t *testing.T) {
+	h := newHouse(t)
+	start := h.now().Add(time.Hour)
+	text := strings.Replace(engagement(start, start.Add(4*time.Hour)), `"group:contractors"`, "lead", 1)
+	h.apply(dutyCatalog(t, text, contractorProd))
+	staging, prod := h.ask(h.login("contractor"), "acme-staging/Data", time.Hour), h.ask(h.login("engineer"), "acme-prod/SRE", time.Hour)
+	decide := func(id brevet.RequestID, why string) {
+		t.Helper()
+		_, err := h.Decide(t.Context(), h.login("lead"), broker.Decide{ID: id, Approve: true})
+		if why == "" {
+			if err != nil {
+				t.Error(err)
+			}
+			return
+		}
+		if e := brevet.AsError(err); !errors.Is(err, brevet.Denied) || len(e.Unmet) != 1 || !strings.Contains(e.Unmet[0].Have, why) {
+			t.Errorf("decided: %v %+v, want %q", err, e, why)
+		}
+	}
+	decide(staging.ID, "your engagement migration starts on")
+	decide(prod.ID, "your engagement migration is not for acme-prod")
+	h.advance(time.Hour)
+	decide(prod.ID, "your engagement migration is not for acme-prod")
+	decide(staging.ID, "")
+}
