@@ -11,7 +11,7 @@ import (
 	"github.com/brevet-access/brevet"
 )
 
-// TestNoMutationIsCovered changes approved requests at random, 10^5 times and
+// TestNoMutationIsCovered changes approved requests at random, 20 000 times and
 // 10^6 with BREVET_SOAK=1: no decision that was made on what was asked covers
 // what it is now (law 4).
 func TestNoMutationIsCovered(t *testing.T) {
