@@ -174,9 +174,7 @@ func (h *bounds) catalog() {
 			e.People.Groups = []string{"contractors"}
 		}
 		accounts := []string{"acme-staging", "acme-prod", `"*"`}[h.IntN(3)]
-		for _, id := range map[string][]brevet.AccountID{"acme-staging": {"111122223333"}, "acme-prod": {"444455556666"}, `"*"`: {"111122223333", "444455556666"}}[accounts] {
-			e.Accounts = append(e.Accounts, id)
-		}
+		e.Accounts = map[string][]brevet.AccountID{"acme-staging": {"111122223333"}, "acme-prod": {"444455556666"}, `"*"`: {"111122223333", "444455556666"}}[accounts]
 		h.engaged = append(h.engaged, e)
 		text += fmt.Sprintf("      - {name: %s, people: [%s], accounts: [%s], start: %s, end: %s}\n", e.Name, people, accounts, e.Start.Format(time.RFC3339), e.End.Format(time.RFC3339))
 	}

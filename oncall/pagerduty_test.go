@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -96,8 +97,8 @@ func TestPagerDuty(t *testing.T) {
 // TestSourceDown: whatever a source answers but what was asked for is an error
 // that says what, and holds neither token nor address.
 func TestSourceDown(t *testing.T) {
-	var answer func(w http.ResponseWriter)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answer(w) }))
+	var answer atomic.Pointer[func(w http.ResponseWriter)] // a handler may outlive the call that was cut off
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { (*answer.Load())(w) }))
 	defer server.Close()
 	client := server.Client()
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -127,7 +128,7 @@ func TestSourceDown(t *testing.T) {
 		{"known keys", nil, brevet.RotaSource{Kind: brevet.RotaYAML, File: "rotas/pd.token"}},
 		{"is not https", nil, brevet.RotaSource{Kind: brevet.RotaICal, Calendars: map[brevet.Layer]brevet.Source{brevet.Primary: {URLFile: "rotas/url"}}}},
 	} {
-		answer = test.answer
+		answer.Store(&test.answer)
 		c := oncall.New(oncall.Config{Dir: dir, HTTP: client, PagerDuty: func(string) string { return base }})
 		_, err := c.Shifts(context.Background(), brevet.Rota{Name: "sre", Source: test.source}, noon)
 		if brevet.KindOf(err) != brevet.Unavailable || !strings.Contains(err.Error(), test.want) {
