@@ -142,6 +142,24 @@ func FormatDuration(d time.Duration) string {
 	return b.String()
 }
 
+// Spoken writes a duration for people, to the unit that matters: 41 s, 12 min,
+// 1 h 30 min, 3 d; 0 s for less than nothing.
+func Spoken(d time.Duration) string {
+	switch d = max(d, 0); {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", d/time.Second)
+	case d.Round(time.Minute) < time.Hour:
+		return fmt.Sprintf("%d min", d.Round(time.Minute)/time.Minute)
+	case d < 48*time.Hour:
+		d = d.Round(time.Minute)
+		if m := d % time.Hour / time.Minute; m > 0 {
+			return fmt.Sprintf("%d h %d min", d/time.Hour, m)
+		}
+		return fmt.Sprintf("%d h", d/time.Hour)
+	}
+	return fmt.Sprintf("%d d", (d+12*time.Hour)/(24*time.Hour))
+}
+
 // Instant returns t as the house keeps times: UTC, whole microseconds (what
 // both databases and the log hold exactly), without a monotonic reading.
 func Instant(t time.Time) time.Time { return t.Round(0).UTC().Truncate(time.Microsecond) }

@@ -105,7 +105,7 @@ func (u *Usual) readRequests(tx *store.Tx, r brevet.Request, now time.Time) erro
 		}
 		if n := len(q.Decisions); u.Denied == "" && q.State == brevet.Refused && n > 0 && now.Sub(q.Decided) < 7*24*time.Hour {
 			d := q.Decisions[n-1]
-			u.Denied = fmt.Sprintf("Denied before: the same by %s %s ago", d.Handle, spoken(now.Sub(q.Decided)))
+			u.Denied = fmt.Sprintf("Denied before: the same by %s %s ago", d.Handle, brevet.Spoken(now.Sub(q.Decided)))
 			if d.Comment != "" {
 				u.Denied += ": " + d.Comment
 			}
@@ -177,14 +177,14 @@ func risks(b *Brief, who brevet.Caller) (out []Risk) {
 	say(true, b.Moot != "", "A yes would not help: %s", b.Moot)
 	say(true, production(b.Account.Env), "Production: %s is an account of environment %s", b.Account.Name, b.Account.Env)
 	say(true, u.Denied != "", "%s", u.Denied)
-	say(true, u.Revoked > 0, "A grant for the same was revoked %s ago", spoken(b.Now.Sub(u.RevokedAt)))
+	say(true, u.Revoked > 0, "A grant for the same was revoked %s ago", brevet.Spoken(b.Now.Sub(u.RevokedAt)))
 	say(true, u.oddHour(r.Created), "Unusual hour: asked at %s UTC; the usual hours of %s are %s", r.Created.UTC().Format("15:04"), b.Requester, u.UsualHours())
 	say(false, u.Asked >= usualFew && u.Weekend == 0 && weekend(r.Created.UTC()), "Asked on a %s; %s never does", r.Created.UTC().Weekday(), b.Requester)
 	say(false, u.Times == 0, "First time: %s has not had %s in the last 90 days", b.Requester, b.Target)
-	say(false, u.Times > 0 && r.Duration > u.Longest, "Longer than ever: %s; the longest so far was %s", spoken(r.Duration), spoken(u.Longest))
-	say(false, u.Times > 0 && r.Duration <= u.Longest && r.Duration > 2*u.Typical, "Longer than usual: %s; typically %s", spoken(r.Duration), spoken(u.Typical))
+	say(false, u.Times > 0 && r.Duration > u.Longest, "Longer than ever: %s; the longest so far was %s", brevet.Spoken(r.Duration), brevet.Spoken(u.Longest))
+	say(false, u.Times > 0 && r.Duration <= u.Longest && r.Duration > 2*u.Typical, "Longer than usual: %s; typically %s", brevet.Spoken(r.Duration), brevet.Spoken(u.Typical))
 	say(false, u.Recent >= 3, "Asked for the same %d times before within a day", u.Recent)
-	say(false, b.Now.Sub(who.Person.Created) < 7*24*time.Hour && u.Asked == 0, "New here: %s first signed in %s ago, and has asked for nothing before", b.Requester, spoken(b.Now.Sub(who.Person.Created)))
+	say(false, b.Now.Sub(who.Person.Created) < 7*24*time.Hour && u.Asked == 0, "New here: %s first signed in %s ago, and has asked for nothing before", b.Requester, brevet.Spoken(b.Now.Sub(who.Person.Created)))
 	say(false, r.State == brevet.Pending && who.SignIn.ID == "", "%s is not signed in now", b.Requester)
 	return out
 }
@@ -193,22 +193,4 @@ func risks(b *Brief, who brevet.Caller) (out []Risk) {
 func production(env string) bool {
 	env = strings.ToLower(env)
 	return strings.HasPrefix(env, "prod") || env == "live"
-}
-
-// spoken writes a duration to the unit that matters: 41 s, 12 min, 1 h 30 min,
-// 3 d.
-func spoken(d time.Duration) string {
-	switch d = max(d, 0); {
-	case d < time.Minute:
-		return fmt.Sprintf("%d s", d/time.Second)
-	case d.Round(time.Minute) < time.Hour:
-		return fmt.Sprintf("%d min", d.Round(time.Minute)/time.Minute)
-	case d < 48*time.Hour:
-		d = d.Round(time.Minute)
-		if m := d % time.Hour / time.Minute; m > 0 {
-			return fmt.Sprintf("%d h %d min", d/time.Hour, m)
-		}
-		return fmt.Sprintf("%d h", d/time.Hour)
-	}
-	return fmt.Sprintf("%d d", (d+12*time.Hour)/(24*time.Hour))
 }

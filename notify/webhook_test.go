@@ -87,7 +87,7 @@ for line in sys.stdin:
 func TestWebhookVerifies(t *testing.T) {
 	python, err := exec.LookPath("python3")
 	if err != nil {
-		t.Skip("python3 is not there")
+		t.Skip("SKIPPED: python3 is missing: webhooks were verified by our own code alone")
 	}
 	s, got := receiver(t, nil)
 	newer, older := "whsec_"+base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("n"), 32)), "whsec_"+base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("o"), 24))

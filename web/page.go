@@ -31,7 +31,7 @@ var policy = func() string {
 var templates = func() map[string]*template.Template {
 	frame := template.Must(template.New("frame").Funcs(template.FuncMap{
 		"style":  func() template.CSS { return template.CSS(style) },
-		"spoken": spoken,
+		"spoken": brevet.Spoken,
 	}).Parse(read("frame.html")))
 	all := map[string]*template.Template{}
 	for _, name := range []string{"home", "request", "grant", "message"} {

@@ -129,9 +129,9 @@ func usuals(b broker.Brief) (out []usualLine) {
 	u := b.Usual
 	length := "never had it"
 	if u.Times > 0 {
-		length = fmt.Sprintf("%s; longest %s", spoken(u.Typical), spoken(u.Longest))
+		length = fmt.Sprintf("%s; longest %s", brevet.Spoken(u.Typical), brevet.Spoken(u.Longest))
 	}
-	out = append(out, usualLine{"Length", spoken(b.Duration), length})
+	out = append(out, usualLine{"Length", brevet.Spoken(b.Duration), length})
 	hours := u.UsualHours()
 	if hours == "" {
 		hours = fmt.Sprintf("not known: %s before", count(u.Asked, "request"))
@@ -143,7 +143,7 @@ func usuals(b broker.Brief) (out []usualLine) {
 	}
 	out = append(out, usualLine{"This role", "", often})
 	if u.Elsewhere > 0 {
-		out = append(out, usualLine{"Other roles", "", fmt.Sprintf("%s, longest %s", count(u.Elsewhere, "time"), spoken(u.Lengthiest))})
+		out = append(out, usualLine{"Other roles", "", fmt.Sprintf("%s, longest %s", count(u.Elsewhere, "time"), brevet.Spoken(u.Lengthiest))})
 	}
 	if u.Live != nil {
 		out = append(out, usualLine{"Held now", "", strings.Join(u.Live, ", ")})
@@ -176,7 +176,7 @@ func facts(b broker.Brief) []fact {
 	if !b.NotBefore.IsZero() {
 		start = stamp(b.NotBefore)
 	}
-	facts := []fact{{"Target", b.Target}, {"Account", string(b.Request.Account) + " " + b.Account.Env}, {"Duration", spoken(b.Duration)}, {"Start", start},
+	facts := []fact{{"Target", b.Target}, {"Account", string(b.Request.Account) + " " + b.Account.Env}, {"Duration", brevet.Spoken(b.Duration)}, {"Start", start},
 		{"Reason", b.Reason}, {"Ticket", b.Ticket}, {"Narrowed to", b.SessionPolicy}, {"What the role is", role}, {"Approval", b.Rule.String()}}
 	if b.Extends != "" {
 		facts = append(facts, fact{"Extends", string(b.Extends)})

@@ -1,27 +1,10 @@
 package web
 
 import (
-	"fmt"
 	"time"
-)
 
-// spoken writes a duration to the unit that matters: 41 s, 12 min, 1 h 30
-// min, 3 d.
-func spoken(d time.Duration) string {
-	switch d = max(d, 0); {
-	case d < time.Minute:
-		return fmt.Sprintf("%d s", d/time.Second)
-	case d.Round(time.Minute) < time.Hour:
-		return fmt.Sprintf("%d min", d.Round(time.Minute)/time.Minute)
-	case d < 48*time.Hour:
-		d = d.Round(time.Minute)
-		if m := d % time.Hour / time.Minute; m > 0 {
-			return fmt.Sprintf("%d h %d min", d/time.Hour, m)
-		}
-		return fmt.Sprintf("%d h", d/time.Hour)
-	}
-	return fmt.Sprintf("%d d", (d+12*time.Hour)/(24*time.Hour))
-}
+	"github.com/brevet-access/brevet"
+)
 
 // ago says how long t is over, or ahead.
 func ago(t, now time.Time) string {
@@ -29,11 +12,11 @@ func ago(t, now time.Time) string {
 	case t.IsZero():
 		return "never"
 	case d < -time.Second:
-		return "in " + spoken(-d)
+		return "in " + brevet.Spoken(-d)
 	case d < 10*time.Second:
 		return "just now"
 	default:
-		return spoken(d) + " ago"
+		return brevet.Spoken(d) + " ago"
 	}
 }
 
@@ -65,5 +48,5 @@ func left(t, now time.Time) string {
 	if d >= time.Minute {
 		d = d.Truncate(time.Minute)
 	}
-	return spoken(d) + " left"
+	return brevet.Spoken(d) + " left"
 }
