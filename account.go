@@ -66,6 +66,11 @@ type Account struct {
 	Broker     string
 	ExternalID string
 
+	// OfflineIssuer is the issuer, https://HOST/PATH, that the account's roles
+	// with [Role.Offline] trust, and no other role does; "" if there is none.
+	// Its key lies in no server: k of n people open it when the broker is gone.
+	OfflineIssuer string
+
 	// Center is set where people enter through AWS IAM Identity Center; then
 	// brevet makes no credentials for the account.
 	Center *IdentityCenter

@@ -45,6 +45,7 @@ const MaxBreakGlass = time.Hour
 // it afterwards. No ordinary request and no first use ever opens it.
 type BreakGlass struct {
 	Review Subjects // who reviews; nobody named: the holders of decide
+	Codes  Subjects // whose sealed code must stand beside the requester's own when the identity provider is down; nobody named: codes open nothing
 	Most   int      // how often one person may within 24 h, at least 1
 }
 

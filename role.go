@@ -16,6 +16,14 @@ type Role struct {
 	MFA      Rung            `json:"mfa"`                // the oldest multi-factor proof its trust policy admits
 	Policies []string        `json:"policies,omitempty"` // names of AWS managed policies, such as job-function/ViewOnlyAccess
 	Inline   json.RawMessage `json:"inline,omitempty"`   // an IAM policy document, or nil
+
+	// Emergency says that the role's trust policy admits [RungBreakGlass]
+	// beside the rungs of MFA.
+	Emergency bool `json:"emergency,omitempty"`
+
+	// Offline says that the role's trust policy admits only tokens of the
+	// customer's offline issuer. The broker never issues for it.
+	Offline bool `json:"offline,omitempty"`
 }
 
 // Digest names exactly this definition: lower-case hex SHA-256 of its JSON. A
