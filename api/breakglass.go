@@ -29,6 +29,7 @@ type Verdict struct {
 // Review is an emergency and its review.
 type Review struct {
 	Grant     string    `json:"grant"`
+	URL       string    `json:"url" doc:"of its page"`
 	Target    string    `json:"target"`
 	Person    string    `json:"person"`
 	Reason    string    `json:"reason"`

@@ -53,6 +53,10 @@ func (b *Broker) word(tx *store.Tx, m *brevet.Message) error {
 		}
 		m.Link = b.URL + "/requests/" + string(e.Request)
 	}
+	switch e.Kind {
+	case brevet.BreakGlassOpened, brevet.BreakGlassReminded, brevet.BreakGlassReviewed:
+		m.Link = b.URL + "/reviews/" + string(e.Grant)
+	}
 	w.who = w.handle(e.Person)
 	switch topics[e.Kind] {
 	case TopicRequest, TopicOutcome:

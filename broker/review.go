@@ -107,15 +107,9 @@ func (b *Broker) Review(ctx context.Context, c brevet.Caller, id brevet.GrantID,
 		if err := proveSignIn(tx, c.SignIn); err != nil {
 			return err
 		}
-		i, known := tx.Latest(store.GlassKey(id))
-		if !known {
-			return brevet.Errorf(brevet.NotFound, "there is no emergency %s that you may see", id).WithHint("brevet review ls")
-		}
-		if opened, err = tx.Proven(i); err != nil {
+		var err error
+		if opened, _, err = b.emergency(tx, c, id); err != nil {
 			return err
-		}
-		if !b.maySeeGlass(c, opened) {
-			return brevet.Errorf(brevet.NotFound, "there is no emergency %s that you may see", id).WithHint("brevet review ls")
 		}
 		e, err := opened.Review(ok, comment, actor(c), tx.Now())
 		if err != nil {

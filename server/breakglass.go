@@ -46,7 +46,7 @@ func (s *server) breakGlass(ctx context.Context, c brevet.Caller, in *breakGlass
 
 func (s *server) listReviews(ctx context.Context, c brevet.Caller, in *listReviewsInput) ([]api.Review, error) {
 	views, err := s.Broker.Reviews(ctx, c, in.All)
-	return each(views, review), err
+	return each(views, s.reviewed), err
 }
 
 func (s *server) review(ctx context.Context, c brevet.Caller, in *reviewInput) (api.Review, error) {
@@ -58,10 +58,10 @@ func (s *server) review(ctx context.Context, c brevet.Caller, in *reviewInput) (
 	if err != nil {
 		return api.Review{}, err
 	}
-	return review(v), nil
+	return s.reviewed(v), nil
 }
 
-func review(v broker.ReviewView) api.Review {
-	return api.Review{Grant: string(v.Grant), Target: v.Target, Person: string(v.Who), Reason: v.Reason, Opened: v.Opened, End: v.End, WaitsFor: v.Waits,
+func (s *server) reviewed(v broker.ReviewView) api.Review {
+	return api.Review{Grant: string(v.Grant), URL: s.URL + "/reviews/" + string(v.Grant), Target: v.Target, Person: string(v.Who), Reason: v.Reason, Opened: v.Opened, End: v.End, WaitsFor: v.Waits,
 		Mine: v.Mine, CanReview: v.CanReview, Reviewed: v.Reviewed, By: string(v.By), Verdict: v.Verdict, Comment: v.Comment}
 }

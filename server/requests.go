@@ -69,7 +69,7 @@ func (s *server) why(ctx context.Context, c brevet.Caller, in *targetInput) (api
 
 func (s *server) status(ctx context.Context, c brevet.Caller, _ *none) (api.Status, error) {
 	v, err := s.Broker.Status(ctx, c)
-	return api.Status{Now: v.Now, Active: each(v.Active, grant), Waiting: each(v.Waiting, s.request), Decide: each(v.Decide, s.request), Review: each(v.Review, review)}, err
+	return api.Status{Now: v.Now, Active: each(v.Active, grant), Waiting: each(v.Waiting, s.request), Decide: each(v.Decide, s.request), Review: each(v.Review, s.reviewed)}, err
 }
 
 func (s *server) ask(ctx context.Context, c brevet.Caller, in *newRequestInput) (api.Request, error) {

@@ -7,6 +7,7 @@ type homePage struct {
 	frame
 	Decide, Waiting []broker.RequestView
 	Active          []broker.GrantView
+	Review          []broker.ReviewView
 }
 
 // home shows what waits for the person, what they hold, and what they have
@@ -16,6 +17,6 @@ func (s *Site) home(v *visit) error {
 	if err != nil {
 		return err
 	}
-	s.show(v.w, v.r, 200, "home", homePage{frame: s.frame(v, st.Now), Decide: st.Decide, Waiting: st.Waiting, Active: st.Active})
+	s.show(v.w, v.r, 200, "home", homePage{frame: s.frame(v, st.Now), Decide: st.Decide, Waiting: st.Waiting, Active: st.Active, Review: st.Review})
 	return nil
 }

@@ -167,6 +167,7 @@ func TestNothingChanges(t *testing.T) {
 	if err != nil || held.Grant == nil {
 		t.Fatalf("%+v, %v", held, err)
 	}
+	emergency, _ := w.glass("db-7 is down")
 	forms := []struct {
 		pattern, path, button string
 		by, other             *brevettest.Browser
@@ -175,6 +176,7 @@ func TestNothingChanges(t *testing.T) {
 		{"POST /requests/{id}", "/requests/" + r.ID, "deny", w.lead, other},
 		{"POST /requests/{id}", "/requests/" + r.ID, "withdraw", engineer, other},
 		{"POST /grants/{id}", "/grants/" + held.Grant.ID, "drop", engineer, other},
+		{"POST /reviews/{id}", "/reviews/" + emergency.Request.Grant.ID, "not-ok", w.lead, other},
 		{"POST /signout", "/", "signout", w.lead, other},
 	}
 	var covered []string
@@ -202,7 +204,7 @@ func TestNothingChanges(t *testing.T) {
 			}
 			continue
 		}
-		w.scan(path, r.ID, held.Grant.ID)
+		w.scan(path, map[string]string{"/requests/": r.ID, "/grants/": held.Grant.ID, "/reviews/": emergency.Request.Grant.ID})
 	}
 	if after := w.rows(); after != before {
 		t.Errorf("rows changed:\n%s", diff(before, after))
@@ -210,26 +212,24 @@ func TestNothingChanges(t *testing.T) {
 	if after := w.Service.DB.Head().Size; after != size {
 		t.Errorf("the log grew from %d to %d", size, after)
 	}
-	for _, i := range []int{0, 3, 4} {
+	for _, i := range []int{0, 3, 4, 5} {
 		f := forms[i]
 		s := w.honest(f.by, w.open(f.by, f.path, http.StatusOK), f.button)
 		if status := w.send(s); status != http.StatusSeeOther {
 			t.Errorf("%s %s as it should be: status %d", f.pattern, f.button, status)
 		}
 	}
-	if after := w.Service.DB.Head().Size; after < size+4 { // approved, activated, ended, signed out
+	if after := w.Service.DB.Head().Size; after < size+5 { // approved, activated, ended, reviewed, signed out
 		t.Errorf("the honest forms left %d entries", after-size)
 	}
 }
 
 // scan visits a page in every way that is no visit of a person.
-func (w *world) scan(path, request, grant string) {
+func (w *world) scan(path string, ids map[string]string) {
 	path = strings.TrimSuffix(path, "{$}")
-	id := request
-	if strings.HasPrefix(path, "/grants") {
-		id = grant
+	if family, ok := strings.CutSuffix(path, "{id}"); ok {
+		path = family + ids[family]
 	}
-	path = strings.Replace(path, "{id}", id, 1)
 	for _, query := range []string{"", "?action=approve&token=x&key=y&next=//evil.example&fresh=1", "?code=aaaaa-bbbbb-ccccc-ddddd&state=x&iss=" + url.QueryEscape(w.Facts.URL)} {
 		for _, method := range []string{"GET", "HEAD", "PUT", "DELETE"} {
 			for name, value := range map[string]string{"": "", "Sec-Purpose": "prefetch;prerender", "Purpose": "prefetch", "Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site",
@@ -255,7 +255,7 @@ func (w *world) scan(path, request, grant string) {
 // honest returns the request that a browser sends for a button.
 func (w *world) honest(b *brevettest.Browser, p brevettest.Page, button string) *sent {
 	w.t.Helper()
-	req, err := b.Form(p, button, nil)
+	req, err := b.Form(p, button, url.Values{"comment": {"seen"}})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ var templates = func() map[string]*template.Template {
 		"spoken": brevet.Spoken,
 	}).Parse(read("frame.html")))
 	all := map[string]*template.Template{}
-	for _, name := range []string{"home", "request", "grant", "message"} {
+	for _, name := range []string{"home", "request", "grant", "reviews", "review", "message"} {
 		all[name] = template.Must(template.Must(frame.Clone()).Parse(read(name + ".html")))
 	}
 	return all

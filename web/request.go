@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/brevet-access/brevet"
@@ -215,6 +216,11 @@ func (s *Site) withdraw(v *visit, b broker.Brief) error {
 	return s.after(v, err)
 }
 
+// answered reports whether a refusal is told on the page whose form was sent.
+func answered(err error) bool {
+	return slices.ContainsFunc([]brevet.Kind{brevet.Conflict, brevet.StepUp, brevet.Expired, brevet.Denied, brevet.Invalid}, func(k brevet.Kind) bool { return errors.Is(err, k) })
+}
+
 // after shows what became of a form: the page anew, with why where it was
 // refused.
 func (s *Site) after(v *visit, err error) error {
@@ -222,7 +228,7 @@ func (s *Site) after(v *visit, err error) error {
 		v.back()
 		return nil
 	}
-	if !errors.Is(err, brevet.Conflict) && !errors.Is(err, brevet.StepUp) && !errors.Is(err, brevet.Expired) && !errors.Is(err, brevet.Denied) && !errors.Is(err, brevet.Invalid) {
+	if !answered(err) {
 		return err
 	}
 	b, err2 := s.brief(v)

@@ -98,10 +98,13 @@ func ahead(r *http.Request) bool {
 // local returns path if it is one of our pages that may be gone back to, else
 // the home page: nobody is sent elsewhere.
 func local(path string) string {
-	for _, p := range []string{"/requests/", "/grants/"} {
+	for _, p := range []string{"/requests/", "/grants/", "/reviews/"} {
 		if id, ok := strings.CutPrefix(path, p); ok && id != "" && len(id) <= 40 && strings.Trim(id, "abcdefghijklmnopqrstuvwxyz0123456789_") == "" {
 			return path
 		}
+	}
+	if path == "/reviews" {
+		return path
 	}
 	return "/"
 }

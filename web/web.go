@@ -82,8 +82,11 @@ func (s *Site) Routes() map[string]http.Handler {
 		"GET /{$}":            s.home,
 		"GET /requests/{id}":  s.request,
 		"GET /grants/{id}":    s.grant,
+		"GET /reviews":        s.reviews,
+		"GET /reviews/{id}":   s.review,
 		"POST /requests/{id}": s.decide,
 		"POST /grants/{id}":   s.end,
+		"POST /reviews/{id}":  s.judge,
 		"POST /signout":       s.signOut,
 	} {
 		routes[pattern] = s.handler(page)
