@@ -24,7 +24,7 @@ const module = "github.com/brevet-access/brevet"
 // built have their place already. "." is the root.
 var floors = [][]string{
 	{".", "iam"},
-	{"policy", "audit", "signer", "api", "notify", "notify/smtpd", "oncall", "activity", "keychain", "idp/oidc", "idp/saml", "idp/scim", "idp/spiffe"},
+	{"policy", "audit", "signer", "api", "notify", "notify/smtpd", "oncall", "activity", "keychain", "glass", "idp/oidc", "idp/saml", "idp/scim", "idp/spiffe"},
 	{"catalog", "store", "store/pgtest", "client", "handout", "inventory", "leastpriv", "cloud/aws", "cloud/aws/mototest", "cloud/gcp", "cloud/azure"},
 	{"broker", "stack"},
 	{"server", "web", "portal"},
@@ -46,10 +46,12 @@ var inside = map[string][]string{
 // the standard library, nor in golang.org/x may be imported by nobody.
 var owners = map[string][]string{
 	"database/sql":                     {"store", "store/pgtest", "bench"},
+	"filippo.io/age":                   {"glass"},
 	"github.com/a-h/templ":             {"web"},
 	"github.com/aws/aws-sdk-go-v2":     {"cloud/aws"},
 	"github.com/aws/smithy-go":         {"cloud/aws"},
 	"github.com/cedar-policy/cedar-go": {"policy"},
+	"github.com/cloudflare/circl":      {"glass"},
 	"github.com/coreos/go-oidc":        {"idp/oidc"},
 	"github.com/danielgtaylor/huma":    {"server"},
 	"github.com/go-jose/go-jose":       {"signer", "idp/oidc", "sandbox"},
@@ -72,7 +74,8 @@ var owners = map[string][]string{
 // call, and unless the cache has the answer Go runs the init of every linked
 // package.
 var notInClient = []string{"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go", "database/sql", "modernc.org/sqlite",
-	"github.com/jackc/pgx", "github.com/pressly/goose", "github.com/riverqueue", "github.com/danielgtaylor/huma", "github.com/prometheus", "github.com/cedar-policy/cedar-go"}
+	"github.com/jackc/pgx", "github.com/pressly/goose", "github.com/riverqueue", "github.com/danielgtaylor/huma", "github.com/prometheus", "github.com/cedar-policy/cedar-go",
+	"filippo.io/age", "github.com/cloudflare/circl", "golang.org/x/crypto/ssh"}
 
 // maxLines is the length at which a hand-written file, tests too, wants to be
 // two.
