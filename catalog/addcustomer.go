@@ -21,6 +21,7 @@ type NewCustomer struct {
 	Entry    string // OIDC or AssumeRole
 	Contact  string
 	LogGroup string
+	Offline  string                    // its offline issuer, https://HOST/PATH
 	Rights   map[brevet.Right][]string // as in the file: handles and group:NAME
 }
 
@@ -73,6 +74,9 @@ func (n NewCustomer) check(c *Catalog) error {
 	if n.Entry == AssumeRole && c.Broker == "" {
 		return brevet.Errorf(brevet.Invalid, "entry: assume-role needs the ARN of the broker's role: broker, at the top of the file")
 	}
+	if err := n.checkOffline(c); err != nil {
+		return err
+	}
 	for right, who := range n.Rights {
 		if !slices.Contains(brevet.AllRights, right) {
 			return brevet.Errorf(brevet.Invalid, "rights: there is no right %s", quote(string(right))).WithHint("there are view, decide, revoke, audit, catalog, operate")
@@ -80,6 +84,26 @@ func (n NewCustomer) check(c *Catalog) error {
 		if err := checkSubjects(who); err != nil {
 			return brevet.Errorf(brevet.Invalid, "rights.%s: %s", right, err)
 		}
+	}
+	return nil
+}
+
+// checkOffline reads the offline issuer as the parser would.
+func (n NewCustomer) checkOffline(c *Catalog) error {
+	if n.Offline == "" {
+		return nil
+	}
+	k := &customer{entry: named{cmp.Or(n.Entry, OIDC), value{}}}
+	p := &parser{issuer: c.Issuer}
+	k.offline = p.offlineIssuer(value{&yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: n.Offline}, ""})
+	p.checkOffline(k)
+	for _, e := range c.entries {
+		if e.offline == n.Offline {
+			return brevet.Errorf(brevet.Conflict, "offline_issuer: another customer has %s", n.Offline)
+		}
+	}
+	if len(p.problems) > 0 {
+		return brevet.Errorf(brevet.Invalid, "offline_issuer: %s", p.problems[0].message)
 	}
 	return nil
 }
@@ -121,6 +145,7 @@ func (n NewCustomer) fields(random io.Reader, now time.Time) ([]string, error) {
 	}
 	add("contact", n.Contact)
 	add("log_group", n.LogGroup)
+	add("offline_issuer", n.Offline)
 	var rights []string
 	for _, r := range brevet.AllRights {
 		var who []string

@@ -25,6 +25,7 @@ func (p *parser) crossCheck() {
 	p.knownRotas()
 	for _, k := range p.customers {
 		p.checkEntry(k)
+		p.checkOffline(k)
 		p.checkConsent(k)
 		p.checkEngagements(k)
 		for _, a := range k.accounts {
@@ -66,6 +67,7 @@ func (p *parser) unique() {
 		once("customer", k.Name, k.at)
 		once("customer", string(k.ID), k.at)
 		once("external id", k.external.name, k.external.at)
+		once("offline issuer", k.offline.name, k.offline.at)
 		for _, a := range k.accounts {
 			once("account", a.Name, a.name)
 			if first, taken := owner[a.ID]; taken && first.of != k {
@@ -94,12 +96,20 @@ func (p *parser) unique() {
 }
 
 func (p *parser) knownRole(n named) *role {
+	r := p.findRole(n.name)
+	if r == nil {
+		p.errorf(n.at, "there is no role %s", quote(n.name))
+	}
+	return r
+}
+
+// findRole returns the role of that name, nil if there is none.
+func (p *parser) findRole(name string) *role {
 	for _, r := range p.roles {
-		if string(r.Name) == n.name {
+		if string(r.Name) == name {
 			return r
 		}
 	}
-	p.errorf(n.at, "there is no role %s", quote(n.name))
 	return nil
 }
 
@@ -173,6 +183,7 @@ func (p *parser) checkRoles(e *entitlement, reached []*account) {
 			continue
 		}
 		longest = max(longest, cmp.Or(r.Max, maxGrant))
+		p.checkOnline(n, r)
 		if len(reached) > 0 && !slices.ContainsFunc(reached, func(a *account) bool { return a.has(r.Name) }) {
 			p.errorf(n.at, "none of the entitlement's accounts has the role %s", r.Name)
 		}

@@ -81,7 +81,7 @@ func (d *differ) either(cond bool, format string, args ...any) {
 func (d *differ) role(o, n *brevet.Role) {
 	switch {
 	case o == nil:
-		d.wider("role %s: new, up to %s, MFA at most %s old, %s", n.Name, brevet.FormatDuration(n.Max), n.MFA, powers(n))
+		d.wider("role %s: new, up to %s, %s, %s", n.Name, brevet.FormatDuration(n.Max), admits(n), powers(n))
 		return
 	case n == nil:
 		d.tighter("role %s: gone", o.Name)
@@ -89,7 +89,10 @@ func (d *differ) role(o, n *brevet.Role) {
 	}
 	what := "role " + string(n.Name)
 	d.duration(what+": max", o.Max, n.Max)
-	d.rung(what, o.MFA, n.MFA)
+	if !o.Offline && !n.Offline { // else said below
+		d.rung(what, o.MFA, n.MFA)
+	}
+	d.emergency(what, o, n)
 	d.set(what+": policies", o.Policies, n.Policies)
 	if string(o.Inline) != string(n.Inline) {
 		d.wider("%s: inline policy changed", what)
@@ -99,6 +102,7 @@ func (d *differ) role(o, n *brevet.Role) {
 	}
 	x, y := *o, *n
 	x.Max, x.MFA, x.Policies, x.Inline, x.About = y.Max, y.MFA, y.Policies, y.Inline, y.About
+	x.Emergency, x.Offline = y.Emergency, y.Offline
 	d.rest(what, x, y)
 }
 
@@ -128,6 +132,7 @@ func (d *differ) customer(o, n *brevet.Customer) {
 	} else if was.externalID != is.externalID {
 		d.wider("%s: external_id: changed; the stacks that are deployed ask for the old one", what)
 	}
+	d.offlineIssuers(what, was.offline, is.offline)
 	if o.Contact != n.Contact {
 		d.neutral("%s: contact: %s -> %s", what, orNone(o.Contact), orNone(n.Contact))
 	}
@@ -142,8 +147,11 @@ func (d *differ) customer(o, n *brevet.Customer) {
 
 // entered says how a new customer is entered, where that is not the default.
 func entered(e entry) string {
-	if e.way != OIDC {
+	switch {
+	case e.way != OIDC:
 		return ", entered by " + e.way
+	case e.offline != "":
+		return ", with the offline issuer " + e.offline
 	}
 	return ""
 }
@@ -192,7 +200,7 @@ func (d *differ) account(o, n *brevet.Account) {
 	d.set(what+": roles", d.common(d.old.rolesIn[n.ID]), d.common(d.new.rolesIn[n.ID]))
 	x, y := *o, *n
 	x.Name, x.Env, x.Audience, x.Prefix, x.Region, x.Contract, x.Customer = y.Name, y.Env, y.Audience, y.Prefix, y.Region, y.Contract, y.Customer
-	x.Issuer, x.Broker, x.ExternalID, x.Center = y.Issuer, y.Broker, y.ExternalID, y.Center // said at the top and with the customer
+	x.Issuer, x.OfflineIssuer, x.Broker, x.ExternalID, x.Center = y.Issuer, y.OfflineIssuer, y.Broker, y.ExternalID, y.Center // said at the top and with the customer
 	d.rest(what, x, y)
 }
 

@@ -27,6 +27,7 @@ type entitlement struct {
 	most     value        // where extend_longest stood
 	glass    value        // where break_glass stood
 	review   value
+	codes    value
 	activate value
 }
 
@@ -89,7 +90,7 @@ func (p *parser) readEntitlement(v value) {
 // mostBreakGlass bounds how often one person may break the glass in a day.
 const mostBreakGlass = 10
 
-// readBreakGlass reads {review, most}.
+// readBreakGlass reads {review, codes, most}.
 func (p *parser) readBreakGlass(e *entitlement, v value) {
 	e.BreakGlass, e.glass, e.review = &brevet.BreakGlass{Most: 3}, v, v
 	p.mapping(v, fields{
@@ -97,6 +98,12 @@ func (p *parser) readBreakGlass(e *entitlement, v value) {
 			e.BreakGlass.Review, e.review = p.subjects(v).Subjects, v
 			if v.Kind == yaml.SequenceNode && len(v.Content) == 0 {
 				p.errorf(v, "must name somebody; leave it out for the holders of decide")
+			}
+		},
+		"codes": func(v value) {
+			e.BreakGlass.Codes, e.codes = p.subjects(v).Subjects, v
+			if v.Kind == yaml.SequenceNode && len(v.Content) == 0 {
+				p.errorf(v, "must name somebody; leave it out, and codes open nothing")
 			}
 		},
 		"most": func(v value) {

@@ -21,7 +21,7 @@ const waysIn = "a way into accounts: oidc, assume-role or identity-center"
 func validEntry(s string) bool { return s == OIDC || s == AssumeRole || s == ByCenter }
 
 // entry is how a customer's accounts are entered.
-type entry struct{ way, externalID string }
+type entry struct{ way, externalID, offline string }
 
 // Entry returns how the customer's accounts are entered: [OIDC], [AssumeRole]
 // or [ByCenter]; "" for a customer that is not in the catalog.

@@ -33,6 +33,7 @@ func (p *parser) checkBreakGlass(e *entitlement, k *customer) {
 	if e.Longest > brevet.MaxBreakGlass {
 		p.errorf(e.longest, "break_glass lasts at most %s", brevet.FormatDuration(brevet.MaxBreakGlass))
 	}
+	p.checkCodes(e)
 	review := e.BreakGlass.Review
 	if review.Empty() && e.review.Node != e.glass.Node {
 		return // reported where it was read
@@ -71,6 +72,7 @@ func (d *differ) extension(what string, o, n *brevet.Entitlement) {
 		d.either(b > a, "%s: break_glass: most: %d -> %d", what, a, b)
 	}
 	d.set(what+": break_glass: review", names(o.BreakGlass.Review), names(n.BreakGlass.Review))
+	d.set(what+": break_glass: codes", names(o.BreakGlass.Codes), names(n.BreakGlass.Codes))
 }
 
 // extendedBy returns what approves an extension.

@@ -99,7 +99,11 @@ func (p *parser) checkCenter(k *customer) {
 	}
 	instance := c.Instance[strings.LastIndexByte(c.Instance, '/')+1:]
 	for role, e := range c.sets {
-		if p.knownRole(named{string(role), e.key}) != nil && e.name != "" && !strings.Contains(e.name, "/"+instance+"/") {
+		r := p.knownRole(named{string(role), e.key})
+		if r != nil {
+			p.checkOnline(named{string(role), e.key}, r)
+		}
+		if r != nil && e.name != "" && !strings.Contains(e.name, "/"+instance+"/") {
 			p.errorf(e.at, "is a permission set of another instance than %s", c.Instance)
 		}
 	}
@@ -107,7 +111,7 @@ func (p *parser) checkCenter(k *customer) {
 	for _, a := range k.accounts {
 		in := c.in(a)
 		for _, r := range p.roles {
-			if _, ok := in.Sets[r.Name]; !ok && a.has(r.Name) {
+			if _, ok := in.Sets[r.Name]; !ok && a.has(r.Name) && k.offers(r.Role) {
 				p.errorf(a.at, "nothing in identity_center stands for role %s: add it there, or list the account's roles", r.Name)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"time"
 
 	"github.com/brevet-access/brevet"
@@ -64,6 +65,7 @@ type customer struct {
 	prefix   string
 	entry    named // how its accounts are entered
 	external named // its external id
+	offline  named // its offline issuer
 	center   *center
 	accounts []*account
 	rights   map[brevet.Right]subjects
@@ -81,7 +83,8 @@ type account struct {
 
 type role struct {
 	brevet.Role
-	at value
+	at                  value
+	max, mfa, emergency value // where they stood, if they did
 }
 
 // named is a name and where it stood.
@@ -122,10 +125,10 @@ func (p *parser) catalog(text []byte) *Catalog {
 	}
 	for _, k := range p.customers {
 		c.Customers = append(c.Customers, k.Customer)
-		c.entries[k.ID] = entry{k.entry.name, k.external.name}
+		c.entries[k.ID] = entry{k.entry.name, k.external.name, k.offline.name}
 		for _, a := range k.accounts {
 			c.Accounts = append(c.Accounts, p.account(k, a))
-			c.rolesIn[a.ID] = p.rolesOf(a, c.Roles)
+			c.rolesIn[a.ID] = p.rolesOf(k, a, c.Roles)
 		}
 		for _, right := range brevet.AllRights {
 			if who := k.rights[right]; !who.Empty() {
@@ -145,20 +148,23 @@ func (p *parser) account(k *customer, a *account) brevet.Account {
 	out.Customer, out.Prefix = k.ID, k.prefix
 	out.Contract = cmp.Or(out.Contract, firstContract)
 	out.Issuer = p.issuer + "/c/" + string(k.ID)
-	if k.entry.name == AssumeRole {
+	switch k.entry.name {
+	case OIDC:
+		out.OfflineIssuer = k.offline.name
+	case AssumeRole:
 		out.Broker, out.ExternalID = p.broker.name, k.external.name
 	}
 	out.Center = k.center.in(a)
 	return out
 }
 
-func (p *parser) rolesOf(a *account, all []brevet.Role) []brevet.Role {
-	if a.roles == nil {
+func (p *parser) rolesOf(k *customer, a *account, all []brevet.Role) []brevet.Role {
+	if a.roles == nil && !slices.ContainsFunc(all, func(r brevet.Role) bool { return !k.offers(r) }) {
 		return all
 	}
 	var out []brevet.Role
 	for _, r := range all {
-		if a.has(r.Name) {
+		if a.has(r.Name) && k.offers(r) {
 			out = append(out, r)
 		}
 	}

@@ -64,12 +64,15 @@ func (p *parser) readRoles(v value) {
 		r := &role{Role: brevet.Role{Name: brevet.RoleName(name)}, at: k}
 		r.Max, r.MFA = defaults(r.Name)
 		p.mapping(v, fields{
-			"about":    func(v value) { r.About = p.line(v) },
-			"max":      func(v value) { r.Max = p.duration(v, time.Hour, brevet.MaxSession) },
-			"mfa":      func(v value) { r.MFA = p.rung(v) },
-			"policies": func(v value) { r.Policies = p.managedPolicies(v) },
-			"inline":   func(v value) { r.Inline = p.inline(v) },
+			"about":     func(v value) { r.About = p.line(v) },
+			"max":       func(v value) { r.Max, r.max = p.duration(v, time.Hour, brevet.MaxSession), v },
+			"mfa":       func(v value) { r.MFA, r.mfa = p.rung(v), v },
+			"policies":  func(v value) { r.Policies = p.managedPolicies(v) },
+			"inline":    func(v value) { r.Inline = p.inline(v) },
+			"emergency": func(v value) { r.Emergency, r.emergency = p.boolean(v), v },
+			"offline":   func(v value) { r.Offline = p.boolean(v) },
 		})
+		p.settle(r)
 		p.roles = append(p.roles, r)
 	})
 	if n := len(p.roles); n == 0 || n > maxRoles {
@@ -148,6 +151,7 @@ func (p *parser) readCustomer(v value) {
 		"entry": func(v value) {
 			k.entry = named{p.matching(v, validEntry, waysIn), v}
 		},
+		"offline_issuer":  func(v value) { k.offline = p.offlineIssuer(v) },
 		"identity_center": func(v value) { k.center = p.readCenter(v) },
 		"external_id": func(v value) {
 			k.external = named{p.matching(v, externalID().MatchString, "26 characters of a-z 2-7; leave it out and brevetd dev or brevet customer add makes one"), v}

@@ -59,6 +59,7 @@ brevet catalog apply FILE proposes it.`,
 	f.StringVar(&n.Entry, "entry", "", "the way into its accounts: oidc or assume-role (default oidc)")
 	f.StringVar(&n.Contact, "contact", "", "e-mail address that its stack sends alerts to")
 	f.StringVar(&n.LogGroup, "log-group", "", "where its stack records what sessions do")
+	f.StringVar(&n.Offline, "offline-issuer", "", "the `URL` that its roles with offline trust, and no other role does")
 	f.StringArrayVar(&n.rights, "right", nil, "who holds a right there, `RIGHT=WHO`: catalog=group:security,lead (repeatable)")
 	return c.flagJSON(cmd)
 }
