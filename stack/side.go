@@ -1,7 +1,9 @@
 package stack
 
 import (
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/brevet-access/brevet"
 )
@@ -46,20 +48,33 @@ type names struct {
 	prefix, logGroup           string
 	workload                   string // path of the roles that may be passed on
 	issuer                     string // without its scheme
+	offline                    string // the offline issuer, likewise; "": no role trusts one
 	contract                   string
 }
 
 // provider is the ARN of the account's OIDC provider.
-func (n names) provider() string {
-	return "arn:" + n.partition + ":iam::" + n.account + ":oidc-provider/" + n.issuer
+func (n names) provider() string { return providerARN(n.partition, n.account, n.issuer) }
+
+func providerARN(partition, account, issuer string) string {
+	return "arn:" + partition + ":iam::" + account + ":oidc-provider/" + issuer
 }
 
 // concrete names one account.
 func concrete(s Side) names {
 	a := s.Account
-	return names{partition: a.Partition(), account: string(a.ID), region: a.Region, audience: a.Audience, externalID: a.ExternalID,
+	n := names{partition: a.Partition(), account: string(a.ID), region: a.Region, audience: a.Audience, externalID: a.ExternalID,
 		broker: a.Broker, brokerAccount: brokerAccount(a.Broker), prefix: a.Prefix, logGroup: s.Customer.LogGroup, workload: "/workload/",
 		issuer: issuerName(a), contract: strconv.Itoa(a.Contract)}
+	if s.offline() {
+		n.offline = strings.TrimPrefix(a.OfflineIssuer, scheme)
+	}
+	return n
+}
+
+// offline reports whether the account has a role that trusts its offline
+// issuer alone.
+func (s Side) offline() bool {
+	return slices.ContainsFunc(s.Roles, func(r brevet.Role) bool { return r.Offline })
 }
 
 // symbolic names whatever account a template is deployed in. The broker's

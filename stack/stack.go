@@ -16,11 +16,18 @@
 //     of MFA within the role's bound, and the grant, as session tags;
 //   - no session tag beyond brevet's own.
 //
+// A role with [brevet.Role.Emergency] takes breakglass for a rung as well. One
+// with [brevet.Role.Offline] takes no other, and no token but those of the
+// account's second provider ([OfflineProviderARN]), whose key lies in no
+// server; no other role trusts that one.
+//
 // These names and shapes lie in customers' accounts for years; a change is a
 // new contract version.
 package stack
 
 import (
+	"strings"
+
 	"github.com/brevet-access/brevet"
 )
 
@@ -31,4 +38,14 @@ const scheme = "https://"
 // for the customer's issuer.
 func ProviderARN(account brevet.Account) string {
 	return concrete(Side{Account: account}).provider()
+}
+
+// OfflineProviderARN returns the ARN of the OIDC provider in the account that
+// stands for its offline issuer, "" if it has none. Only roles with
+// [brevet.Role.Offline] trust it.
+func OfflineProviderARN(account brevet.Account) string {
+	if account.OfflineIssuer == "" {
+		return ""
+	}
+	return providerARN(account.Partition(), string(account.ID), strings.TrimPrefix(account.OfflineIssuer, scheme))
 }

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/iam"
@@ -20,7 +21,9 @@ var anyPerson = "pr_" + strings.Repeat("?", 26)
 // Trust returns the trust policy of a role: one statement, which allows a
 // caller that meets every condition to begin a session with tags and a source
 // identity. The caller holds a token of the account's issuer; or, where the
-// account names a broker, is that role and says the customer's external id.
+// account names a broker, is that role and says the customer's external id. A
+// role that is offline admits the account's offline issuer in the place of
+// either, and nothing but emergencies; one with Emergency admits those, too.
 // STS evaluates the three actions separately and refuses the whole call if
 // one is not allowed. The error is of kind [brevet.Invalid] and names the
 // field of account or role that does not fit.
@@ -28,7 +31,7 @@ func Trust(account brevet.Account, role brevet.Role) (*iam.Policy, error) {
 	if err := check(account, role); err != nil {
 		return nil, err
 	}
-	p := trust(concrete(Side{Account: account}), role)
+	p := trust(concrete(Side{Account: account, Roles: []brevet.Role{role}}), role)
 	text, err := p.MarshalJSON()
 	if err != nil {
 		return nil, brevet.Errorf(brevet.Internal, "the trust policy of role %s cannot be printed", role.Name).WithCause(err)
@@ -42,10 +45,7 @@ func Trust(account brevet.Account, role brevet.Role) (*iam.Policy, error) {
 // trust is the one source of every role's trust policy: of one account's by
 // its concrete names, and of a template's by symbolic ones.
 func trust(n names, role brevet.Role) *iam.Policy {
-	var rungs []string
-	for _, r := range role.MFA.Within() {
-		rungs = append(rungs, string(r))
-	}
+	n = n.to(role)
 	tag := func(name string) string { return "aws:RequestTag/" + name }
 	s := iam.Statement{
 		Effect:    iam.EffectAllow,
@@ -57,7 +57,7 @@ func trust(n names, role brevet.Role) *iam.Policy {
 			{Operator: "ForAllValues:StringLike", Key: "aws:TagKeys", Values: []string{"brevet-*"}},
 			{Operator: "Null", Key: tag(brevet.TagGrant), Values: []string{"false"}},
 			{Operator: "StringEquals", Key: tag(brevet.TagContract), Values: []string{n.contract}},
-			{Operator: "StringEquals", Key: tag(brevet.TagMFA), Values: rungs},
+			{Operator: "StringEquals", Key: tag(brevet.TagMFA), Values: rungs(role)},
 			{Operator: "StringEquals", Key: tag(brevet.TagRole), Values: []string{string(role.Name)}},
 		},
 	}
@@ -70,6 +70,29 @@ func trust(n names, role brevet.Role) *iam.Policy {
 	}
 	s.Conditions = append(s.Conditions, iam.Condition{Operator: "StringLike", Key: "sts:SourceIdentity", Values: []string{"?*"}})
 	return &iam.Policy{Version: iam.Version2012, Statements: []iam.Statement{s}}
+}
+
+// to returns the names with which a role is entered: for one that is offline
+// the issuer is the account's offline one, and there is no broker.
+func (n names) to(role brevet.Role) names {
+	if role.Offline {
+		n.issuer, n.broker = n.offline, ""
+	}
+	return n
+}
+
+// rungs are the values of the tag brevet-mfa that a role admits.
+func rungs(role brevet.Role) []string {
+	var out []string
+	if !role.Offline {
+		for _, r := range role.MFA.Within() {
+			out = append(out, string(r))
+		}
+	}
+	if role.Emergency || role.Offline {
+		out = append(out, string(brevet.RungBreakGlass))
+	}
+	return out
 }
 
 // byBroker makes s admit the broker's role. The principal is its account: a
@@ -102,12 +125,30 @@ func check(account brevet.Account, role brevet.Role) error {
 		return brevet.Errorf(brevet.Invalid, "%q is not an AWS account number", brevet.Printable(id))
 	case !brevet.ValidRole(string(role.Name)):
 		return brevet.Errorf(brevet.Invalid, "%q is not the name of a role", brevet.Printable(string(role.Name)))
-	case len(role.MFA.Within()) == 0:
+	case !role.Offline && len(role.MFA.Within()) == 0:
 		return brevet.Errorf(brevet.Invalid, "role %s has no bound on the age of MFA", role.Name)
 	case account.Contract < 1:
 		return brevet.Errorf(brevet.Invalid, "account %s has no contract version", id)
+	case role.Offline:
+		return checkOffline(account, role)
 	case account.Broker != "":
 		return checkBroker(account)
+	}
+	return checkIssuer(account)
+}
+
+// checkOffline is check for a role that trusts the offline issuer alone.
+func checkOffline(account brevet.Account, role brevet.Role) error {
+	switch {
+	case account.OfflineIssuer == "" || account.Broker != "":
+		return brevet.Errorf(brevet.Invalid, "role %s is offline, and account %s has no offline issuer for it to trust", role.Name, account.ID).
+			WithHint("offline_issuer of a customer with entry: oidc")
+	case !validIssuer(account.OfflineIssuer):
+		return brevet.Errorf(brevet.Invalid, "the offline issuer of account %s is not what AWS registers: https, a host without port, a path, at most 255 characters", account.ID)
+	case account.OfflineIssuer == account.Issuer:
+		return brevet.Errorf(brevet.Invalid, "the offline issuer of account %s is the one that the broker signs for", account.ID)
+	case role.Max > time.Hour:
+		return brevet.Errorf(brevet.Invalid, "role %s is offline, so its sessions last at most 1h", role.Name)
 	}
 	return checkIssuer(account)
 }
