@@ -219,6 +219,9 @@ func (b *Broker) proveLeft(ctx context.Context, id brevet.CustomerID) (p Proof) 
 			continue
 		}
 		for _, r := range rules.RolesIn(a.ID) {
+			if r.Offline { // brevet never could
+				continue
+			}
 			if b.Prove(ctx, a, r.Name) == nil {
 				p.Admitted = append(p.Admitted, brevet.Target{Account: a.Name, Role: r.Name}.String())
 				continue

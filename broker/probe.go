@@ -116,7 +116,7 @@ func (b *Broker) probe(ctx context.Context, c brevet.Caller, name string, wait t
 // reader returns the role in which a probe looks round.
 func reader(roles []brevet.Role) (brevet.Role, bool) {
 	for _, name := range brevet.ProbeRoles {
-		if i := slices.IndexFunc(roles, func(r brevet.Role) bool { return r.Name == name }); i >= 0 {
+		if i := slices.IndexFunc(roles, func(r brevet.Role) bool { return r.Name == name && !r.Offline }); i >= 0 {
 			return roles[i], true
 		}
 	}

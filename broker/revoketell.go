@@ -164,7 +164,7 @@ func (c *carrying) stand(ctx context.Context, r brevet.Revocation) (p probing, e
 
 func (c *carrying) role(name brevet.RoleName) (brevet.Role, bool) {
 	roles := c.rules.RolesIn(c.account.ID)
-	i := slices.IndexFunc(roles, func(r brevet.Role) bool { return r.Name == name })
+	i := slices.IndexFunc(roles, func(r brevet.Role) bool { return r.Name == name && !r.Offline })
 	if i < 0 {
 		return brevet.Role{}, false
 	}

@@ -307,3 +307,16 @@ func TestConcurrent(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// Nothing is issued for a role that trusts another issuer alone, so nobody may
+// ask for it.
+func TestCompileOffline(t *testing.T) {
+	r := rules(entitlement("offline", groups("engineers"), prod, "Audit", time.Hour, brevet.Approval{}))
+	if _, err := policy.Compile(r); err != nil {
+		t.Fatal(err)
+	}
+	r.Roles[prod][2].Offline = true
+	if _, err := policy.Compile(r); !errors.Is(err, brevet.Invalid) || !strings.Contains(err.Error(), "offline: role Audit is offline: nothing is issued for it") {
+		t.Errorf("%v", err)
+	}
+}

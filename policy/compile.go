@@ -107,6 +107,9 @@ func (s *Set) add(e brevet.Entitlement) error {
 			if c == nil {
 				continue
 			}
+			if c.role.Offline {
+				return fmt.Errorf("role %s is offline: nothing is issued for it", name)
+			}
 			r := ruleOf(shared, c)
 			if e.BreakGlass != nil {
 				c.urgent = append(c.urgent, r)
