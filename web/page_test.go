@@ -255,3 +255,29 @@ func TestRevoke(t *testing.T) {
 		t.Error("a button for somebody who may not")
 	}
 }
+
+// What was asked together is linked, each is decided for itself, and the page
+// leads on to the next.
+func TestTogether(t *testing.T) {
+	w := newWorld(t)
+	b, err := w.engineer.AskTogether(t.Context(), api.NewBatch{Targets: []string{"acme-prod/SRE", "acme-prod/ReadOnly", "acme-staging/SRE"}, Duration: "1h", Reason: "compare"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(b.Requests, func(r api.Request) bool { return r.Target == "acme-prod/SRE" })
+	j := slices.IndexFunc(b.Requests, func(r api.Request) bool { return r.Target == "acme-prod/ReadOnly" })
+	p := w.signIn(w.lead, "/requests/"+b.Requests[i].ID)
+	has(t, p, "Asked together with this", "acme-staging/SRE", `href="/requests/`+b.Requests[j].ID+`"`, "waits for your decision")
+	for _, why := range usable(p.Body) {
+		t.Error(why)
+	}
+	done := w.press(w.lead, p, "approve", nil)
+	has(t, done, "Next: acme-prod/ReadOnly")
+	if r, err := w.engineer.Request(t.Context(), b.Requests[j].ID, 0); err != nil || r.State != "pending" {
+		t.Errorf("the other one is %s, %v", r.State, err)
+	}
+	next := w.press(w.lead, w.open(w.lead, "/requests/"+b.Requests[j].ID, http.StatusOK), "deny", nil)
+	if strings.Contains(next.Body, "Next: ") {
+		t.Error("there is no next one")
+	}
+}

@@ -21,10 +21,12 @@ type requestPage struct {
 	Steps   []stepLine
 	Usuals  []usualLine
 	Form    form
-	StepUp  string   // where a fresh proof is given; "" if none is needed
-	Need    string   // why
-	Notice  string   // what became of a form that was just sent
-	Changed []change // what is not as the form showed it
+	StepUp  string               // where a fresh proof is given; "" if none is needed
+	Need    string               // why
+	Notice  string               // what became of a form that was just sent
+	Changed []change             // what is not as the form showed it
+	Others  []broker.RequestView // asked in the same intent, as far as the person may see them
+	Next    *broker.RequestView  // of these one that waits for the person's decision
 }
 
 // stepLine is one step of the rule and how far it is.
@@ -68,7 +70,31 @@ func (s *Site) showRequest(v *visit, status int, b broker.Brief, notice string, 
 		p.Need = sentence(brevet.AsError(b.Stale).Message)
 		p.StepUp = "/signin?" + url.Values{"next": {v.r.URL.Path}, "fresh": {"1"}}.Encode()
 	}
+	p.Others, p.Next = s.together(v, b)
 	s.show(v.w, v.r, status, "request", p)
+}
+
+// together returns what else was asked in the same intent, and which of it the
+// person can decide next. Each is decided on its own page, with its own risks
+// before the eyes (law 4): there is no button for all. What cannot be read is
+// left out, as the page is whole without it.
+func (s *Site) together(v *visit, b broker.Brief) (others []broker.RequestView, next *broker.RequestView) {
+	if b.Batch == "" {
+		return nil, nil
+	}
+	all, err := s.Broker.Batch(v.r.Context(), v.caller, b.Batch)
+	if err != nil {
+		return nil, nil
+	}
+	for _, r := range all.Requests {
+		if r.ID == b.ID {
+			continue
+		}
+		if others = append(others, r); next == nil && r.CanDecide {
+			next = &r
+		}
+	}
+	return others, next
 }
 
 // stands adds what the role can do to what stands out, with the grave first.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -59,6 +60,23 @@ func (c *cli) showRequests(list []api.Request, scope string) {
 		t.add(fit(r.ID, r.Person, r.Target, spoken(r.Duration), r.State, denial(r)+r.Reason)...)
 	}
 	t.print(c)
+	c.showBatches(list)
+}
+
+// showBatches says which of the requests were asked together.
+func (c *cli) showBatches(list []api.Request) {
+	targets := map[string][]string{}
+	for _, r := range list {
+		if r.Batch != "" {
+			targets[r.Batch] = append(targets[r.Batch], r.Target)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(targets)) {
+		c.say("%s, asked together:", id)
+		for _, target := range slices.Sorted(slices.Values(targets[id])) {
+			c.say("  %s", target)
+		}
+	}
 }
 
 // denial says who denied a request, and their comment; "" for one that was

@@ -39,7 +39,16 @@ func (c *cli) show() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.print(r, func() { c.showRequest(s, r) })
+			var b api.Batch
+			if r.Batch != "" && !c.json {
+				if b, err = s.Batch(ctx, r.Batch); err != nil {
+					return err
+				}
+			}
+			return c.print(r, func() {
+				c.showRequest(s, r)
+				c.showOthers(r, b)
+			})
 		}))
 }
 
@@ -53,9 +62,6 @@ func (c *cli) showRequest(s *session, r api.Request) {
 	}
 	if r.Ticket != "" {
 		c.tell("  ticket: %s", r.Ticket)
-	}
-	if r.Batch != "" {
-		c.tell("  asked together with others: brevet show %s", r.Batch)
 	}
 	if r.WaitsFor != "" {
 		c.tell("  waits for %s, until %s at most", r.WaitsFor, at(r.Lapses, now))
@@ -79,6 +85,19 @@ func (c *cli) showRequest(s *session, r api.Request) {
 	}
 	c.showScope(r)
 	c.tell("  %s", r.SessionPolicy)
+}
+
+// showOthers lists what was asked together with r.
+func (c *cli) showOthers(r api.Request, b api.Batch) {
+	if r.Batch == "" {
+		return
+	}
+	c.tell("  asked together with: (brevet show %s)", r.Batch)
+	for _, other := range b.Requests {
+		if other.ID != r.ID {
+			c.tell("    %s  %s  %s", other.ID, other.State, other.Target)
+		}
+	}
 }
 
 // decideTogether decides every request of one intent that the caller may
