@@ -60,17 +60,20 @@ func (b *Broker) extendOnce(ctx context.Context, c brevet.Caller, in Extend) (v 
 		return v, err
 	}
 	c = b.current(ctx, c, b.groupsWithin(first))
-	err = b.DB.Update(ctx, func(tx *store.Tx) error {
-		if err := rules.rules(tx); err != nil {
+	asked := false
+	if asked, err = b.checkExtension(ctx, c, rules, in); err == nil {
+		err = b.DB.Update(ctx, func(tx *store.Tx) error {
+			if err := rules.rules(tx); err != nil {
+				return err
+			}
+			r, err := b.extendIn(tx, c, rules, in, asked)
+			if err != nil {
+				return err
+			}
+			v, err = b.requestView(tx, c, r, tx.Now())
 			return err
-		}
-		r, err := b.extendIn(tx, c, rules, in)
-		if err != nil {
-			return err
-		}
-		v, err = b.requestView(tx, c, r, tx.Now())
-		return err
-	})
+		})
+	}
 	if brevet.KindOf(err) == brevet.Denied {
 		account, _ := b.Catalog().AccountByID(g.Account)
 		account.Customer = g.Customer
@@ -115,10 +118,31 @@ func notExtensible(g brevet.Grant) error {
 	return brevet.Errorf(brevet.Expired, "grant %s has ended, so there is nothing to extend", g.ID).WithHint("brevet request asks for access anew")
 }
 
+// checkExtension asks the checks of the entitlement about an extension that
+// nothing else stands in the way of, outside any transaction, and says whether
+// that was done. What else there is to refuse, or was answered before, is told
+// when it is to be recorded.
+func (b *Broker) checkExtension(ctx context.Context, c brevet.Caller, rules *ruling, in Extend) (asked bool, err error) {
+	var p prepared
+	err = b.look(ctx, func(tx *store.Tx) (err error) {
+		p, _, err = b.judgeExtension(tx, c, rules, in, b.now())
+		return err
+	})
+	if err != nil {
+		return false, nil
+	}
+	err = b.checkText(ctx, p.entitlement, p.target, c.Person.Handle, p.ask)
+	if brevet.KindOf(err) == brevet.Denied {
+		err = brevet.AsError(err).WithHint("brevet extend %s … asks again", in.Grant)
+	}
+	return true, err
+}
+
 // extendIn records the request and, where policy approves it, what it moves.
-func (b *Broker) extendIn(tx *store.Tx, c brevet.Caller, rules *ruling, in Extend) (r brevet.Request, err error) {
+// asked says whether the checks said yes to it.
+func (b *Broker) extendIn(tx *store.Tx, c brevet.Caller, rules *ruling, in Extend, asked bool) (r brevet.Request, err error) {
 	now := tx.Now()
-	g, first, err := b.extensible(tx, c, in.Grant, now)
+	g, _, err := b.extensible(tx, c, in.Grant, now)
 	if err != nil {
 		return r, err
 	}
@@ -135,34 +159,51 @@ func (b *Broker) extendIn(tx *store.Tx, c brevet.Caller, rules *ruling, in Exten
 			return tx.Request(brevet.RequestID(prior))
 		}
 	}
-	waiting, err := b.extensions(tx, g.ID, brevet.Pending)
+	p, left, err := b.judgeExtension(tx, c, rules, in, now)
 	if err != nil {
 		return r, err
 	}
+	if !asked { // what stood in the way a moment ago is gone
+		return r, errMoved
+	}
+	r, _, err = b.placeFor(tx, c, id, p.ask, p.policy, min(p.ask.Rule.Wait(), left))
+	return r, err
+}
+
+// judgeExtension says what would be asked for, or why not, and how much longer
+// the grant lives.
+func (b *Broker) judgeExtension(tx *store.Tx, c brevet.Caller, rules *ruling, in Extend, now time.Time) (p prepared, left time.Duration, err error) {
+	g, first, err := b.extensible(tx, c, in.Grant, now)
+	if err != nil {
+		return p, 0, err
+	}
+	waiting, err := b.extensions(tx, g.ID, brevet.Pending)
+	if err != nil {
+		return p, 0, err
+	}
 	if len(waiting) > 0 {
-		return r, brevet.Errorf(brevet.Conflict, "an extension of grant %s waits for an answer already: %s", g.ID, waiting[0].ID).
+		return p, 0, brevet.Errorf(brevet.Conflict, "an extension of grant %s waits for an answer already: %s", g.ID, waiting[0].ID).
 			WithHint("brevet withdraw %s takes it back", waiting[0].ID)
 	}
 	first.Duration, first.Reason = in.Duration, in.Reason
 	a, why, err := rules.extends(c, g, first, now)
-	if err != nil {
-		return r, err
-	}
 	switch {
+	case err != nil:
+		return p, 0, err
 	case len(a.Unmet) > 0:
-		return r, brevet.Errorf(brevet.Denied, "grant %s cannot be extended by %s", g.ID, brevet.FormatDuration(in.Duration)).WithUnmet(a.Unmet...)
+		return p, 0, brevet.Errorf(brevet.Denied, "grant %s cannot be extended by %s", g.ID, brevet.FormatDuration(in.Duration)).WithUnmet(a.Unmet...)
 	case why != "":
-		return r, brevet.Errorf(brevet.Denied, "grant %s cannot be extended: %s", g.ID, why)
+		return p, 0, brevet.Errorf(brevet.Denied, "grant %s cannot be extended: %s", g.ID, why)
 	}
 	first.Ticket = in.Ticket
 	if unmet := textsUnmet(first, a.Entitlement); len(unmet) > 0 {
-		return r, brevet.Errorf(brevet.Invalid, "an extension needs %s", unmet[0].Condition).WithUnmet(unmet...)
+		return p, 0, brevet.Errorf(brevet.Invalid, "an extension needs %s", unmet[0].Condition).WithUnmet(unmet...)
 	}
-	ask := brevet.Ask{Person: c.Person.ID, Customer: g.Customer, Account: g.Account, Role: g.Role, RoleDigest: first.RoleDigest,
+	p = prepared{caller: c, target: b.targetName(g.Account, g.Role), entitlement: a.Entitlement, policy: a.Policy}
+	p.ask = brevet.Ask{Person: c.Person.ID, Customer: g.Customer, Account: g.Account, Role: g.Role, RoleDigest: first.RoleDigest,
 		Entitlement: first.Entitlement, Rule: a.Approval, Activate: brevet.OnApproval, MFA: a.MFA, Duration: in.Duration,
 		Reason: in.Reason, Ticket: in.Ticket, SessionPolicy: first.SessionPolicy, CatalogVersion: rules.version, Extends: g.ID, Bound: bound(a)}
-	r, _, err = b.placeFor(tx, c, id, ask, a.Policy, min(a.Approval.Wait(), g.End.Sub(now)))
-	return r, err
+	return p, g.End.Sub(now), nil
 }
 
 // standsFor is [ruling.stands] for a request that somebody is about to

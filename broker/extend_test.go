@@ -13,6 +13,7 @@ import (
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/broker"
+	"github.com/brevet-access/brevet/store"
 )
 
 // extend asks for more time and fails the test if that is refused.
@@ -290,5 +291,72 @@ func TestExtendHistories(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestExtendAsksTheCheck: what an entitlement wants checked is checked of an
+// extension, too, outside any transaction and before anything is on record;
+// no answer is no yes.
+func TestExtendAsksTheCheck(t *testing.T) {
+	h := newHouse(t)
+	says, down, asked := "OPS-7", false, []broker.Question{}
+	h.Check = func(ctx context.Context, _ string, q broker.Question) (bool, string, error) {
+		if h.db.Update(ctx, func(*store.Tx) error { return nil }) != nil {
+			t.Error("not outside a transaction")
+		}
+		if asked = append(asked, q); down {
+			return false, "", brevet.Errorf(brevet.Unavailable, "it took longer than 3s")
+		}
+		return q.Ticket == says, "it is closed", nil
+	}
+	h.propose("    approval: {by: [lead]}\n  - name: prod-admin\n", withTicket)
+	engineer, lead := h.login("engineer"), h.login("lead")
+	v, err := h.Ask(t.Context(), engineer, broker.Ask{Target: "acme-prod/SRE", Duration: time.Hour, Reason: "the move", Ticket: "OPS-7"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := h.approve(lead, v.ID).Grant
+	extend := func(ticket, key string) (broker.RequestView, error) {
+		return h.Extend(t.Context(), engineer, broker.Extend{Grant: g.ID, Duration: 30 * time.Minute, Reason: "it takes longer", Ticket: ticket, Key: key})
+	}
+	no := func(ticket string, kind brevet.Kind, why string) {
+		t.Helper()
+		_, err := extend(ticket, "")
+		wantNo(t, err, kind, why)
+		if n := h.requests(); n != 1 {
+			t.Errorf("%d requests are there", n)
+		}
+	}
+	asked = nil
+	no("", brevet.Invalid, "needs a ticket")
+	no("ops", brevet.Invalid, "of the form")
+	if len(asked) > 0 {
+		t.Errorf("asked about what is refused anyway: %+v", asked)
+	}
+	no("OPS-8", brevet.Denied, "it is closed")
+	if e := h.lastEvent(); e.Kind != brevet.AccessRefused {
+		t.Errorf("on record: %s", e.Kind)
+	}
+	down = true
+	no("OPS-7", brevet.Unavailable, "longer than 3s")
+	down, h.Check = false, nil
+	_, err = extend("OPS-7", "")
+	wantNo(t, err, brevet.Unavailable, "no check jira")
+	asked = nil
+	h.Check = func(_ context.Context, _ string, q broker.Question) (bool, string, error) {
+		asked = append(asked, q)
+		return q.Ticket == says, "", nil
+	}
+	first, err := extend("OPS-7", "one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := broker.Question{Ticket: "OPS-7", Person: "engineer", Target: "acme-prod/SRE", Reason: "it takes longer", Duration: 30 * time.Minute, Extends: g.ID}
+	if len(asked) != 1 || asked[0] != want {
+		t.Errorf("asked %+v, want %+v", asked, want)
+	}
+	says = "nothing any more"
+	if again, err := extend("OPS-7", "one"); err != nil || again.ID != first.ID {
+		t.Errorf("asked twice: %+v, %v", again, err)
 	}
 }

@@ -15,7 +15,8 @@ type Question struct {
 	Target    string
 	Reason    string
 	Duration  time.Duration
-	NotBefore time.Time // zero: at once
+	NotBefore time.Time      // zero: at once
+	Extends   brevet.GrantID // more of this grant; "": a request of its own
 }
 
 // checkTexts asks the checks that the entitlements name, at the same time and
@@ -45,7 +46,7 @@ func (b *Broker) checkTexts(ctx context.Context, ready []prepared) error {
 // checkText asks the checks on the reason and the ticket of one request. A
 // ticket that was not needed and not given is not asked about.
 func (b *Broker) checkText(ctx context.Context, e brevet.Entitlement, target string, who brevet.Handle, ask brevet.Ask) error {
-	q := Question{Ticket: ask.Ticket, Person: who, Target: target, Reason: ask.Reason, Duration: ask.Duration, NotBefore: ask.NotBefore}
+	q := Question{Ticket: ask.Ticket, Person: who, Target: target, Reason: ask.Reason, Duration: ask.Duration, NotBefore: ask.NotBefore, Extends: ask.Extends}
 	for _, f := range []struct {
 		what, text string
 		rule       brevet.TextRule

@@ -72,12 +72,13 @@ func (c *Check) readSecret() error {
 
 // asked is the body of the question; its fields never change their names.
 type asked struct {
-	Ticket    string        `json:"ticket"`
-	Person    brevet.Handle `json:"person"`
-	Target    string        `json:"target"`
-	Reason    string        `json:"reason"`
-	Duration  string        `json:"duration"`
-	NotBefore *time.Time    `json:"not_before,omitempty"`
+	Ticket    string         `json:"ticket"`
+	Person    brevet.Handle  `json:"person"`
+	Target    string         `json:"target"`
+	Reason    string         `json:"reason"`
+	Duration  string         `json:"duration"`
+	NotBefore *time.Time     `json:"not_before,omitempty"`
+	Extends   brevet.GrantID `json:"extends,omitempty"`
 }
 
 // checks returns what asks the configured checks; nil where there are none.
@@ -105,7 +106,7 @@ func (s *Service) checks() func(context.Context, string, broker.Question) (bool,
 func (c Check) ask(ctx context.Context, client *http.Client, now time.Time, q broker.Question) (ok bool, why string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, checkPatience)
 	defer cancel()
-	in := asked{Ticket: q.Ticket, Person: q.Person, Target: q.Target, Reason: q.Reason, Duration: brevet.FormatDuration(q.Duration)}
+	in := asked{Ticket: q.Ticket, Person: q.Person, Target: q.Target, Reason: q.Reason, Duration: brevet.FormatDuration(q.Duration), Extends: q.Extends}
 	if !q.NotBefore.IsZero() {
 		in.NotBefore = &q.NotBefore
 	}
