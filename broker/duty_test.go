@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -19,8 +20,18 @@ import (
 // its rights, the rest at the end.
 func dutyCatalog(t testing.TB, customer, entitlements string) []byte {
 	t.Helper()
-	text := bytes.Replace(sandboxCatalog(), []byte("    rights:"), []byte(customer+"    rights:"), 1)
+	text := bytes.Replace(withoutRota(sandboxCatalog()), []byte("    rights:"), []byte(customer+"    rights:"), 1)
 	return complete(t, append(text, entitlements...))
+}
+
+// withoutRota takes the sandbox's own rota out of its catalog.
+func withoutRota(text []byte) []byte {
+	out := regexp.MustCompile(`(?m)^rotas:.*\n( .*\n)+`).ReplaceAll(text, nil)
+	out = regexp.MustCompile(`(?m)^  - name: staging-on-call.*\n(    .*\n)+`).ReplaceAll(out, nil)
+	if bytes.Contains(out, []byte("rota:")) || bytes.Contains(out, []byte("rotas:")) {
+		panic("the sandbox has another rota")
+	}
+	return out
 }
 
 const sreRota = `    rotas:

@@ -8,19 +8,37 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
+	"slices"
 	"syscall"
 	"time"
 
 	"github.com/brevet-access/brevet"
 )
 
+// Fit reports whether a source may be asked at the address: by https, or by
+// http at a loopback address that allow lists.
+func Fit(address string, allow []netip.Prefix) bool {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.User != nil {
+		return false
+	}
+	at, err := netip.ParseAddr(u.Hostname())
+	return u.Scheme == "https" || u.Scheme == "http" && err == nil && at.IsLoopback() && listed(at, allow)
+}
+
+func listed(a netip.Addr, networks []netip.Prefix) bool {
+	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
 // publicOnly returns a client for addresses that a catalog may name: it dials
-// nothing but public ones, whatever the name resolves to, and follows no
-// redirect, so that no catalog makes the server speak to its neighbours.
-func publicOnly() *http.Client {
+// nothing but public ones and those allowed, whatever the name resolves to,
+// and follows no redirect, so that no catalog makes the server speak to its
+// neighbours.
+func publicOnly(allow []netip.Prefix) *http.Client {
 	dial := &net.Dialer{Timeout: 5 * time.Second, Control: func(_, address string, _ syscall.RawConn) error {
 		at, err := netip.ParseAddrPort(address)
-		if err != nil || !public(at.Addr()) {
+		if err != nil || !public(at.Addr()) && !listed(at.Addr().Unmap(), allow) {
 			return errors.New("not a public address")
 		}
 		return nil
@@ -45,12 +63,7 @@ func public(a netip.Addr) bool {
 	if !a.IsGlobalUnicast() || a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.Zone() != "" {
 		return false
 	}
-	for _, p := range special {
-		if p.Contains(a) {
-			return false
-		}
-	}
-	return true
+	return !listed(a, special)
 }
 
 // get fetches a document. Errors say what happened and never the address,

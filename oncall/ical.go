@@ -35,7 +35,7 @@ func (c *Client) calendars(ctx context.Context, s brevet.RotaSource, from, to ti
 				return nil, err
 			}
 		}
-		if !strings.HasPrefix(address, cmp.Or(c.Insecure, "https://")) {
+		if !Fit(address, c.Allow) {
 			return nil, bad("the %s calendar's address is not https://…", layer)
 		}
 		who := "the " + string(layer) + " calendar"

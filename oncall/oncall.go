@@ -11,6 +11,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,9 +33,9 @@ const maxBody = 4 << 20
 // Config says how sources are reached.
 type Config struct {
 	Dir       string                     // what files are relative to; the folder of brevet.yaml
-	HTTP      *http.Client               // for calendars and PagerDuty; nil: one that reaches public addresses only
+	HTTP      *http.Client               // for calendars and PagerDuty; nil: one that reaches public addresses and Allow only
 	PagerDuty func(region string) string // base URL; nil: PagerDuty's own
-	Insecure  string                     // "": calendars are fetched by https alone; else what their addresses must start with, for tests
+	Allow     []netip.Prefix             // private networks that may be reached all the same
 }
 
 // Client asks sources. It may be used by many goroutines at once.
@@ -43,7 +44,7 @@ type Client struct{ Config }
 // New returns a client.
 func New(c Config) *Client {
 	if c.HTTP == nil {
-		c.HTTP = publicOnly()
+		c.HTTP = publicOnly(c.Allow)
 	}
 	if c.PagerDuty == nil {
 		c.PagerDuty = pagerDutyURL

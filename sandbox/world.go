@@ -29,6 +29,7 @@ type Config struct {
 	Log     *slog.Logger     // nil: nothing is logged
 	DB      string           // database URL; "": SQLite in Dir
 	Two     bool             // a second person confirms changes of the catalog
+	Parts   string           // a file with further channels, checks and on_call, as in brevet.yaml; "": none
 
 	// Propagation is how long the simulated AWS needs until a new version of a
 	// policy counts; nil: none.
@@ -166,7 +167,12 @@ func (w *World) build(ctx context.Context, c Config, s secrets) (err error) {
 	if err != nil {
 		return err
 	}
-	cfg.Channels = w.post.channels(smtp, w.Facts.AWS)
+	if c.Parts != "" {
+		if cfg.Parts, err = service.LoadParts(c.Parts); err != nil {
+			return err
+		}
+	}
+	cfg.Channels = append(w.post.channels(smtp, w.Facts.AWS), cfg.Channels...)
 	w.Service, err = service.Open(ctx, cfg, service.Options{Now: c.Now, Pause: c.Pause, Log: c.Log, Endpoint: w.Facts.AWS, Banner: banner, OnCall: oncall.Config{Dir: c.Dir},
 		Credentials: func(ctx context.Context) (brevet.Credential, error) { return w.Cloud.BrokerCredential(ctx) },
 		STS:         func(string, string) string { return w.Facts.AWS },

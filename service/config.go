@@ -58,14 +58,23 @@ type Config struct {
 	} `yaml:"sign_in"`
 	// Providers are the identity providers.
 	Providers []Provider `yaml:"providers"`
-	// Channels are by which people are told what happens.
-	Channels []Channel `yaml:"channels"`
-	// Checks are asked about tickets and reasons where an entitlement names them.
-	Checks []Check `yaml:"checks"`
+	// Parts are what a sandbox takes, too.
+	Parts `yaml:",inline"`
 
 	dir                  string // that paths are relative to
 	idle, absolute       time.Duration
 	proxies, metricsFrom []netip.Prefix
+}
+
+// Parts are those of brevet.yaml that say whom the server speaks to beside
+// clouds and identity providers.
+type Parts struct {
+	// Channels are by which people are told what happens.
+	Channels []Channel `yaml:"channels"`
+	// Checks are asked about tickets and reasons where an entitlement names them.
+	Checks []Check `yaml:"checks"`
+	// OnCall says how the sources of rotas are reached.
+	OnCall OnCall `yaml:"on_call"`
 }
 
 // Provider is an OpenID Connect provider, found by discovery.
@@ -113,18 +122,9 @@ const maxConfig = 1 << 20
 // LoadConfig reads and checks brevet.yaml. The error lists everything that is
 // wrong, one line each.
 func LoadConfig(path string) (Config, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return Config{}, brevet.Errorf(brevet.Invalid, "config: %s", err)
-	}
-	if len(text) > maxConfig {
-		return Config{}, brevet.Errorf(brevet.Invalid, "config: %s is larger than 1 MiB", path)
-	}
 	var c Config
-	dec := yaml.NewDecoder(bytes.NewReader(text))
-	dec.KnownFields(true)
-	if err := dec.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
-		return Config{}, brevet.Errorf(brevet.Invalid, "%s: %s", path, strings.TrimPrefix(err.Error(), "yaml: "))
+	if err := readYAML(path, &c); err != nil {
+		return Config{}, err
 	}
 	c.Catalog, c.OnePerson = c.CatalogKey.File, c.CatalogKey.OnePerson
 	c.resolve(filepath.Dir(path))
@@ -132,6 +132,38 @@ func LoadConfig(path string) (Config, error) {
 		return Config{}, err
 	}
 	return c, c.readSecrets()
+}
+
+// LoadParts reads and checks a file that has channels, checks and on_call as
+// brevet.yaml has them, and nothing else.
+func LoadParts(path string) (Parts, error) {
+	var c Config
+	if err := readYAML(path, &c.Parts); err != nil {
+		return Parts{}, err
+	}
+	c.resolve(filepath.Dir(path))
+	if bad := c.checkParts(nil); bad != nil {
+		return Parts{}, brevet.Errorf(brevet.Invalid, "%s", strings.Join(bad, "\n"))
+	}
+	err := c.readSecrets()
+	return c.Parts, err
+}
+
+// readYAML reads a file into what knows its keys.
+func readYAML(path string, into any) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return brevet.Errorf(brevet.Invalid, "config: %s", err)
+	}
+	if len(text) > maxConfig {
+		return brevet.Errorf(brevet.Invalid, "config: %s is larger than 1 MiB", path)
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	dec.KnownFields(true)
+	if err := dec.Decode(into); err != nil && !errors.Is(err, io.EOF) {
+		return brevet.Errorf(brevet.Invalid, "%s: %s", path, strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	return nil
 }
 
 // resolve makes paths absolute, seen from the config's folder.
@@ -191,15 +223,19 @@ func (c *Config) Check() error {
 		fail(p.ClientID == "", "providers."+p.Name+".client_id: must not be empty")
 		fail(len(p.MFA.AMR) == 0 && len(p.MFA.ACR) == 0, "providers."+p.Name+".mfa: say which amr or acr values are a multi-factor proof")
 	}
+	if bad = c.checkParts(bad); bad != nil {
+		return brevet.Errorf(brevet.Invalid, "%s", strings.Join(bad, "\n")).WithHint("docs/operate.md lists every key")
+	}
+	return nil
+}
+
+func (c *Config) checkParts(bad []string) []string {
 	bad = append(bad, c.checkChannels()...)
 	names := map[string]bool{}
 	for i := range c.Checks {
 		bad = c.Checks[i].check(i, names, bad)
 	}
-	if bad != nil {
-		return brevet.Errorf(brevet.Invalid, "%s", strings.Join(bad, "\n")).WithHint("docs/operate.md lists every key")
-	}
-	return nil
+	return c.OnCall.check(bad)
 }
 
 func (c *Config) readSecrets() error {

@@ -78,3 +78,27 @@ func FuzzLoadConfig(f *testing.F) {
 		}
 	})
 }
+
+// TestOnCall: where rotas are asked is checked, also in a file of parts, which
+// holds nothing but parts.
+func TestOnCall(t *testing.T) {
+	for text, want := range map[string]string{
+		"on_call: {allow_private: [10.1.2.3/32], pagerduty: \"https://pd.example.com/\"}":     "",
+		"on_call: {allow_private: [127.0.0.0/8], pagerduty: \"http://127.0.0.1:9\"}":          "",
+		"on_call: {pagerduty: \"http://127.0.0.1:9\"}":                                        "on_call.pagerduty: must be https://…",
+		"on_call: {allow_private: [10.1.2.3]}":                                                "on_call.allow_private: 10.1.2.3 is not a network",
+		"checks: [{name: jira, url: \"http://checks.example.com\", secret_file: jira}]":       "checks[0].url: must be https://…",
+		"channels: [{name: chat, kind: pigeon, customers: [acme]}]":                           "kind: must be slack, mail or webhook",
+		"channels: [{name: chat, kind: webhook, customers: [acme], url: \"https://x.test\"}]": "secret_files: one file",
+		"url: https://brevet.example.com":                                                     "field url not found",
+	} {
+		path := filepath.Join(t.TempDir(), "parts.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := service.LoadParts(path)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}

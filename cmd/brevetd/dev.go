@@ -6,12 +6,17 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/brevet-access/brevet/sandbox"
 	"github.com/brevet-access/brevet/service"
 )
+
+// clock is the time of the worlds that dev opens; nil is the machine's. A test
+// moves it.
+var clock func() time.Time
 
 func devCommand() *cobra.Command {
 	var c sandbox.Config
@@ -24,7 +29,7 @@ holds the stacks that brevet stack cloudformation writes; dev.json in the
 folder has an access key of each customer's own administrator, who can deploy,
 freeze and delete them with the aws command line. Everything is kept in that
 one folder, so the world is the same after a restart; delete the folder to
-begin anew. It is for trying things out and for tests, never for
+begin anew. Who is on duty stands in rotas/on-call.yaml there, to be changed. It is for trying things out and for tests, never for
 real access: its people and passwords are shown to whoever asks.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -33,6 +38,7 @@ real access: its people and passwords are shown to whoever asks.`,
 	}
 	cmd.Flags().StringVar(&c.Dir, "dir", ".brevet", "the `FOLDER` that holds the world")
 	cmd.Flags().StringVar(&c.Catalog, "catalog", "", "another catalog `FILE` than the sandbox's own; missing ids and audiences are made up in a copy")
+	cmd.Flags().StringVar(&c.Parts, "config", "", "a `FILE` with channels, checks and on_call, as brevet.yaml has them, beside the sandbox's own")
 	cmd.Flags().StringVar(&c.DB, "database", "", "keep rows and log in the PostgreSQL database at `URL` (default: SQLite in the folder)")
 	cmd.Flags().BoolVar(&c.Two, "two-people", false, "a second person confirms changes of the catalog")
 	cmd.Flags().IntVar(&c.Port, "port", 8477, "the first of three ports: broker, sign-in, AWS; 0 takes free ones")
@@ -41,6 +47,7 @@ real access: its people and passwords are shown to whoever asks.`,
 
 func dev(ctx context.Context, c sandbox.Config, stdout, stderr io.Writer) error {
 	service.Tune()
+	c.Now = clock
 	c.Log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	w, err := sandbox.Open(ctx, c)
 	if err != nil {

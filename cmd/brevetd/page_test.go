@@ -28,7 +28,7 @@ func facts(ts *testscript.TestScript) (f sandbox.Facts) {
 // their home page has a link to something about the target.
 func find(ts *testscript.TestScript, who, target string) (*brevettest.Browser, string) {
 	f := facts(ts)
-	b, err := brevettest.NewBrowser(f, time.Now, who)
+	b, err := brevettest.NewBrowser(f, scriptClock(ts.Getenv(clockEnv)), who)
 	ts.Check(err)
 	home, err := b.Open(f.URL + "/signin?next=/")
 	link := regexp.MustCompile(`<a href="([^"]+)"><strong>` + regexp.QuoteMeta(html.EscapeString(target)) + `<`)

@@ -21,7 +21,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(stopping{m}, map[string]func(){"brevetd": main, "browser": browser, "replica": replica})
+	testscript.Main(stopping{m}, map[string]func(){"brevetd": main, "moved": moved, "browser": browser, "replica": replica})
 }
 
 // stopping ends the PostgreSQL server after the tests.
@@ -52,7 +52,7 @@ func browser() {
 	if err := json.Unmarshal(text, &facts); err != nil {
 		fatal(err)
 	}
-	page, err := brevettest.Browse(facts, time.Now, os.Getenv("WHO"), os.Args[1])
+	page, err := brevettest.Browse(facts, scriptClock(os.Getenv(clockEnv)), os.Getenv("WHO"), os.Args[1])
 	if err != nil {
 		fatal(err)
 	}
@@ -88,7 +88,8 @@ func TestStories(t *testing.T) {
 			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"world": world, "as": as, "id": id, "owner": owner, "confirm": confirm, "mails": mails, "told": told, "page": page, "chrome": chrome},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"world": world, "as": as, "id": id, "owner": owner, "confirm": confirm, "mails": mails, "told": told, "page": page, "chrome": chrome,
+			"clock": moveClock, "duty": duty},
 		Condition: func(cond string) (bool, error) {
 			if name, ok := strings.CutPrefix(cond, "python:"); ok {
 				return exec.Command("python3", "-c", "import "+name).Run() == nil, nil
@@ -122,9 +123,13 @@ func world(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		port = strconv.Itoa(free)
 	}
-	cmd := exec.Command("brevetd", append([]string{"dev", "--dir", ts.MkAbs(args[0]), "--port", port}, args[1:]...)...)
+	program, clock := "brevetd", ts.Getenv(clockEnv)
+	if clock != "" {
+		program = "moved"
+	}
+	cmd := exec.Command(program, append([]string{"dev", "--dir", ts.MkAbs(args[0]), "--port", port}, args[1:]...)...)
 	cmd.Dir = ts.MkAbs(".")
-	cmd.Env = os.Environ()
+	cmd.Env = append(os.Environ(), clockEnv+"="+clock)
 	out, err := cmd.StdoutPipe()
 	ts.Check(err)
 	var stderr strings.Builder

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"sync"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// byScript holds one thing for each running script.
+type byScript[T any] struct {
+	mu  sync.Mutex
+	all map[*testscript.TestScript]T
+}
+
+func (b *byScript[T]) put(ts *testscript.TestScript, v T) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.all == nil {
+		b.all = map[*testscript.TestScript]T{}
+	}
+	b.all[ts] = v
+}
+
+// get returns the script's, and ends the script if it has none.
+func (b *byScript[T]) get(ts *testscript.TestScript) T {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	v, ok := b.all[ts]
+	if !ok {
+		ts.Fatalf("nothing of the kind was started in this script")
+	}
+	return v
+}
+
+var sources byScript[*rotaSources]
