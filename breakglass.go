@@ -10,6 +10,13 @@ const (
 	PriorGlassOwn = "prior_own"
 )
 
+// The keys under which a [BreakGlassOpened] event names the person whose sealed
+// code stood beside that of whom it is about: their id, and their handle then.
+const (
+	GlassSecond       = "second"
+	GlassSecondHandle = "second_handle"
+)
+
 // The verdicts of a review, as a [BreakGlassReviewed] event has them under
 // "verdict".
 const (
@@ -28,13 +35,16 @@ func (g Grant) Glass(reason, review string, by Actor, now time.Time) Event {
 }
 
 // Review returns the event of what somebody else thinks of an emergency, of
-// which opened tells. Nobody reviews their own (law 3).
+// which opened tells. Nobody reviews their own (law 3), nor one that their
+// sealed code helped to open.
 func (opened Event) Review(ok bool, comment string, by Actor, now time.Time) (Event, error) {
 	switch {
 	case opened.Kind != BreakGlassOpened:
 		return Event{}, Errorf(Conflict, "this is no emergency and needs no review")
 	case by.Person == "" || by.Person == opened.Person:
 		return Event{}, Errorf(Denied, "nobody reviews their own emergency").WithHint("it waits for %s", opened.Data["review"])
+	case string(by.Person) == opened.Data[GlassSecond]:
+		return Event{}, Errorf(Denied, "your code helped to open this emergency, so another reviews it").WithHint("it waits for %s", opened.Data["review"])
 	}
 	verdict := ReviewNotOK
 	if ok {

@@ -53,11 +53,18 @@ const (
 	BreakGlassOpened   EventKind = "breakglass.opened"   // somebody helped themselves, and everybody is told
 	BreakGlassReminded EventKind = "breakglass.reminded" // nobody has looked at it yet
 	BreakGlassReviewed EventKind = "breakglass.reviewed" // what somebody else thinks of it; Data holds the verdict
-	KeyRotated         EventKind = "key.rotated"
-	GrantEnding        EventKind = "grant.ending"   // its end is near and it is in use: whoever wants to know is told
-	ChannelTested      EventKind = "channel.tested" // a message was asked for, to see whether it arrives; Data names the channel
-	MessageLost        EventKind = "message.lost"   // a message never arrived; Data says by which channel and why
-	DetailsErased      EventKind = "details.erased"
+	// A person's sheet of sealed one-time codes for emergencies. What the events
+	// say is all that is kept of it; Data holds the salted hashes, or which code
+	// of which sheet.
+	CodesMade     EventKind = "codes.made"    // a new sheet; the one before is void
+	CodesUsed     EventKind = "codes.used"    // one of them helped to break a glass
+	CodesVoided   EventKind = "codes.voided"  // the sheet opens nothing any more
+	CodesRefused  EventKind = "codes.refused" // somebody tried codes, and they opened nothing
+	KeyRotated    EventKind = "key.rotated"
+	GrantEnding   EventKind = "grant.ending"   // its end is near and it is in use: whoever wants to know is told
+	ChannelTested EventKind = "channel.tested" // a message was asked for, to see whether it arrives; Data names the channel
+	MessageLost   EventKind = "message.lost"   // a message never arrived; Data says by which channel and why
+	DetailsErased EventKind = "details.erased"
 	// AssignmentRemoved says that somebody is let in through IAM Identity Center
 	// no more; AssignmentFailed that this was tried and failed; AssignmentFound
 	// that somebody is let in whom nobody granted that.

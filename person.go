@@ -109,6 +109,10 @@ type SignIn struct {
 	Expires   time.Time // absolute limit
 	Ended     time.Time // zero while it lives
 	Leaf      int64     // index of the sign-in's event in the log
+
+	// Only is set for a sign-in by sealed codes: it is good for the emergency
+	// that this request opened, and for nothing else.
+	Only RequestID
 }
 
 // Live reports whether the sign-in may be used at now; idle is the longest
@@ -140,6 +144,9 @@ type Held struct {
 // that r waits for at now, counting groups that are at most age old. That they
 // have not decided yet, and did not ask themselves, is for Decide to see.
 func (c Caller) MayDecide(r Request, now time.Time, age time.Duration) bool {
+	if c.SignIn.Only != "" {
+		return false
+	}
 	who := r.Deciders(now)
 	groups := r.Rule.Counts(c.Standing, c.SignIn.Groups.Fresh(now, age), r.Created)
 	return r.Rule.knows(c.Standing, r.Created) && who.Cover(c.Person.Handle, groups, c.Duty.Of(c.Person.Handle, who.Rotas, now)...)
@@ -148,7 +155,7 @@ func (c Caller) MayDecide(r Request, now time.Time, age time.Duration) bool {
 // Member reports whether s covers the caller, counting groups only while they
 // are at most age old, and rotas while what is known of them is fresh.
 func (c Caller) Member(s Subjects, now time.Time, age time.Duration) bool {
-	return s.Cover(c.Person.Handle, c.SignIn.Groups.Fresh(now, age), c.Duty.Of(c.Person.Handle, s.Rotas, now)...)
+	return c.SignIn.Only == "" && s.Cover(c.Person.Handle, c.SignIn.Groups.Fresh(now, age), c.Duty.Of(c.Person.Handle, s.Rotas, now)...)
 }
 
 // Subjects says who: members of any of the groups, the people named by their

@@ -34,21 +34,25 @@ const (
 	RouteCallback   = "GET /login/callback"  // browser; from the identity provider
 	RouteToken      = "POST /v1/login/token" // TokenRequest -> Token
 	RouteLogout     = "POST /v1/logout"
-	RouteWhoami     = "GET /v1/whoami"                   // -> Whoami
-	RouteTargets    = "GET /v1/targets"                  // -> []Target; what I may ask for
-	RouteWhy        = "GET /v1/why"                      // ?target= -> Why
-	RouteStatus     = "GET /v1/status"                   // -> Status
-	RouteRequest    = "POST /v1/requests"                // NewRequest -> Request
-	RouteRequests   = "GET /v1/requests"                 // ?scope=mine|decide|all&state=&limit= -> []Request
-	RouteRequestGet = "GET /v1/requests/{id}"            // ?wait=30s holds the answer while pending -> Request
-	RouteDecide     = "POST /v1/requests/{id}/decide"    // Decide -> Request
-	RouteWithdraw   = "POST /v1/requests/{id}/withdraw"  // -> Request
-	RouteBatch      = "POST /v1/batches"                 // NewBatch -> Batch; several targets, all or none
-	RouteBatchGet   = "GET /v1/batches/{id}"             // -> Batch
-	RouteGrants     = "GET /v1/grants"                   // ?scope=mine|all&live=true&limit= -> []Grant
-	RouteDrop       = "POST /v1/grants/{id}/drop"        // -> Grant
-	RouteExtend     = "POST /v1/grants/{id}/extend"      // Extend -> Request
-	RouteBreakGlass = "POST /v1/break-glass"             // BreakGlass -> Glass
+	RouteWhoami     = "GET /v1/whoami"                  // -> Whoami
+	RouteTargets    = "GET /v1/targets"                 // -> []Target; what I may ask for
+	RouteWhy        = "GET /v1/why"                     // ?target= -> Why
+	RouteStatus     = "GET /v1/status"                  // -> Status
+	RouteRequest    = "POST /v1/requests"               // NewRequest -> Request
+	RouteRequests   = "GET /v1/requests"                // ?scope=mine|decide|all&state=&limit= -> []Request
+	RouteRequestGet = "GET /v1/requests/{id}"           // ?wait=30s holds the answer while pending -> Request
+	RouteDecide     = "POST /v1/requests/{id}/decide"   // Decide -> Request
+	RouteWithdraw   = "POST /v1/requests/{id}/withdraw" // -> Request
+	RouteBatch      = "POST /v1/batches"                // NewBatch -> Batch; several targets, all or none
+	RouteBatchGet   = "GET /v1/batches/{id}"            // -> Batch
+	RouteGrants     = "GET /v1/grants"                  // ?scope=mine|all&live=true&limit= -> []Grant
+	RouteDrop       = "POST /v1/grants/{id}/drop"       // -> Grant
+	RouteExtend     = "POST /v1/grants/{id}/extend"     // Extend -> Request
+	RouteBreakGlass = "POST /v1/break-glass"            // BreakGlass -> Glass
+	RouteSealed     = "POST /v1/break-glass/codes"      // SealedGlass -> SealedOpened; needs no sign-in
+	RouteNewSheet   = "POST /v1/codes"                  // -> Sheet
+	RouteSheets     = "GET /v1/codes"                   // -> Sheets
+	RouteVoidSheet  = "POST /v1/codes/void"
 	RouteReviews    = "GET /v1/reviews"                  // ?all=true -> []Review
 	RouteReview     = "POST /v1/grants/{id}/review"      // Verdict -> Review
 	RouteRevoke     = "POST /v1/grants/{id}/revoke"      // Revoke -> Revoked

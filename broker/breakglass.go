@@ -41,8 +41,8 @@ func (b *Broker) BreakGlass(ctx context.Context, c brevet.Caller, in BreakGlass)
 	if in.Reason, err = brevet.CleanText("reason", in.Reason, brevet.MaxReason); err != nil {
 		return Glass{}, err
 	}
-	if in.Duration != 0 && in.Duration < time.Minute {
-		return Glass{}, brevet.Errorf(brevet.Invalid, "duration: %s is too short; at least 1m", brevet.FormatDuration(in.Duration))
+	if err := checkGlassFor(in.Duration); err != nil {
+		return Glass{}, err
 	}
 	v, err := again(ctx, b, func() (Glass, error) { return b.breakGlassOnce(ctx, c, in) })
 	if err != nil {
@@ -51,6 +51,15 @@ func (b *Broker) BreakGlass(ctx context.Context, c brevet.Caller, in BreakGlass)
 	b.changes.notify()
 	v.Arrived, v.Tried = b.Shout(context.WithoutCancel(ctx), string(v.ID), glassPatience)
 	return v, nil
+}
+
+// checkGlassFor checks how long an emergency is to last; 0 is the longest
+// allowed.
+func checkGlassFor(d time.Duration) error {
+	if d != 0 && d < time.Minute {
+		return brevet.Errorf(brevet.Invalid, "duration: %s is too short; at least 1m", brevet.FormatDuration(d))
+	}
+	return nil
 }
 
 // judgeGlass asks policy whether the caller may break the glass for this,
@@ -81,10 +90,8 @@ func (b *Broker) breakGlassOnce(ctx context.Context, c brevet.Caller, in BreakGl
 	if rules != before {
 		return v, errMoved
 	}
-	if !admitsGlass(account, role) {
-		if err := stepUp(c, a.MFA, b.now(), target); err != nil {
-			return v, b.refused(ctx, c, account, role.Name, "break-glass", err)
-		}
+	if err := stepUp(c, a.MFA, b.now(), target); err != nil {
+		return v, b.refused(ctx, c, account, role.Name, "break-glass", sealedInstead(err, account, role, a, target))
 	}
 	if in.Duration == 0 {
 		in.Duration = a.Longest
@@ -105,8 +112,9 @@ func (b *Broker) breakGlassOnce(ctx context.Context, c brevet.Caller, in BreakGl
 }
 
 // admitsGlass reports whether the role's trust policy lets a session in by
-// the word that it is an emergency, whatever the age of the proof.
-func admitsGlass(brevet.Account, brevet.Role) bool { return false }
+// the word that it is an emergency. In an account that people enter through IAM
+// Identity Center, AWS asks the identity provider and no such word.
+func admitsGlass(a brevet.Account, r brevet.Role) bool { return r.Emergency && a.Center == nil }
 
 func (b *Broker) breakGlassIn(tx *store.Tx, c brevet.Caller, ask brevet.Ask, a policy.Answer, in BreakGlass) (v Glass, err error) {
 	now := tx.Now()
@@ -126,21 +134,30 @@ func (b *Broker) breakGlassIn(tx *store.Tx, c brevet.Caller, ask brevet.Ask, a p
 	if err := b.mayBreakGlass(tx, c, a.Entitlement, now); err != nil {
 		return v, err
 	}
-	_, g, err := b.placeFor(tx, c, id, ask, a.Policy, ask.Rule.Wait())
-	if err != nil {
+	if err := b.openGlass(tx, c, id, ask, a, brevet.Person{}); err != nil {
 		return v, err
 	}
-	e := g.Glass(in.Reason, a.Entitlement.BreakGlass.Review.String(), actor(c), now)
+	return b.glassView(tx, c, id, a)
+}
+
+// openGlass writes the request of an emergency, the grant and the alarm. second
+// is whose sealed code stands beside the caller's own; zero if none had to.
+func (b *Broker) openGlass(tx *store.Tx, c brevet.Caller, id brevet.RequestID, ask brevet.Ask, a policy.Answer, second brevet.Person) error {
+	_, g, err := b.placeFor(tx, c, id, ask, a.Policy, ask.Rule.Wait())
+	if err != nil {
+		return err
+	}
+	e := g.Glass(ask.Reason, a.Entitlement.BreakGlass.Review.String(), actor(c), tx.Now())
 	e.Data["entitlement"] = ask.Entitlement
+	if second.ID != "" {
+		e.Data[brevet.GlassSecond], e.Data[brevet.GlassSecondHandle] = string(second.ID), string(second.Handle)
+	}
 	for key, thing := range map[string]string{brevet.PriorGlass: store.AnyGlass, brevet.PriorGlassOwn: store.GlassOf(g.Person)} {
 		if i, ok := tx.Latest(thing); ok {
 			e.Data[key] = strconv.FormatInt(i, 10)
 		}
 	}
-	if err := post(tx, e); err != nil {
-		return v, err
-	}
-	return b.glassView(tx, c, id, a)
+	return post(tx, e)
 }
 
 func (b *Broker) glassView(tx *store.Tx, c brevet.Caller, id brevet.RequestID, a policy.Answer) (v Glass, err error) {

@@ -101,7 +101,7 @@ func (b *Broker) readRequester(tx *store.Tx, r brevet.Request) (c brevet.Caller,
 		return c, err
 	}
 	for _, s := range signIns {
-		if s.Live(b.now(), b.Absolute) && !tx.SignInOver(s.ID) && s.Groups.At.After(c.SignIn.Groups.At) && proveSignIn(tx, s) == nil {
+		if s.Only == "" && s.Live(b.now(), b.Absolute) && !tx.SignInOver(s.ID) && s.Groups.At.After(c.SignIn.Groups.At) && proveSignIn(tx, s) == nil {
 			c.SignIn = s
 		}
 	}

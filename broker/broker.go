@@ -111,6 +111,7 @@ type Broker struct {
 	stating  sync.Mutex // statements are made one at a time: each reads the whole log
 	revoking *revoking  // revocations that are carried out
 	doors    doors
+	guesses  guesses // sealed codes that were wrong lately
 }
 
 // ruling is the version of the catalog that is in force.
@@ -236,7 +237,7 @@ func (b *Broker) look(ctx context.Context, fn func(*store.Tx) error) error {
 // query asks policy about the caller.
 func query(c brevet.Caller, account brevet.Account, role brevet.RoleName, now time.Time) policy.Query {
 	return policy.Query{Person: c.Person.ID, Handle: c.Person.Handle, Groups: c.SignIn.Groups,
-		Account: account, Role: role, MFA: c.SignIn.Proof.MFA, Addr: c.Addr, Duty: c.Duty, Held: c.Held, Now: now}
+		Account: account, Role: role, MFA: c.SignIn.Proof.MFA, Addr: c.Addr, Duty: c.Duty, Held: c.Held, Now: now, Codes: c.SignIn.Only != ""}
 }
 
 // record writes events in order and returns the index of the last one.

@@ -173,7 +173,7 @@ func lastKnown(tx *store.Tx, id brevet.PersonID) (c brevet.Caller, err error) {
 	}
 	signIns, err := tx.SignIns(id)
 	for _, s := range signIns {
-		if s.Groups.At.After(c.SignIn.Groups.At) {
+		if s.Only == "" && s.Groups.At.After(c.SignIn.Groups.At) {
 			c.SignIn = s
 		}
 	}

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/brevet-access/brevet"
@@ -78,6 +79,10 @@ func (b *Broker) Status(ctx context.Context, c brevet.Caller) (Status, error) {
 	if s.Active, err = b.Grants(ctx, c, List{Live: true, Limit: 1000}); err != nil {
 		return s, err
 	}
+	if only := c.SignIn.Only; only != "" {
+		s.Active = slices.DeleteFunc(s.Active, func(g GrantView) bool { return g.Request != only })
+		return s, nil
+	}
 	mine, err := b.Requests(ctx, c, List{State: string(brevet.Pending), Limit: 1000})
 	if err != nil {
 		return s, err
@@ -142,6 +147,9 @@ func (b *Broker) end(ctx context.Context, c brevet.Caller, id brevet.GrantID, ve
 		g, err := tx.Grant(id)
 		if err != nil {
 			return unseen(err, "grant", string(id))
+		}
+		if only := c.SignIn.Only; only != "" && g.Request != only {
+			return unseen(brevet.NotFound, "grant", string(id))
 		}
 		if g.Person != c.Person.ID && !b.holds(c, g.Customer, brevet.RightView) && !b.holds(c, g.Customer, brevet.RightRevoke) {
 			return unseen(brevet.NotFound, "grant", string(id))

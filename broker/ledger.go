@@ -74,9 +74,10 @@ func signInDigest(s brevet.SignIn) string {
 		Groups           string
 		GroupsAt         int64
 		Created, Expires int64
+		Only             brevet.RequestID `json:",omitempty"` // none in what older versions recorded
 	}{s.ID, s.Hash, s.Person, s.Principal, s.Provider, at(s.Proof.AuthTime), at(s.Proof.MFA),
 		strings.Join(s.Proof.Methods, "\x00"), s.Proof.Class, strings.Join(s.Groups.Names, "\x00"), at(s.Groups.At),
-		at(s.Created), at(s.Expires)})
+		at(s.Created), at(s.Expires), s.Only})
 }
 
 // proveSignIn checks that the log holds the sign-in as the row has it.

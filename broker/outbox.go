@@ -59,6 +59,8 @@ var topics = map[brevet.EventKind]Topic{
 	brevet.CatalogProposed:    TopicUrgent,
 	brevet.CatalogConfirmed:   TopicOutcome,
 	brevet.ChannelTested:      TopicUrgent,
+	brevet.CodesMade:          TopicOutcome,
+	brevet.CodesVoided:        TopicOutcome,
 }
 
 // serves reports whether the channel may be told of events of a customer (law

@@ -141,6 +141,14 @@ func (w *wording) requested() {
 	case brevet.CatalogConfirmed:
 		w.catalog()
 		return
+	case brevet.CodesMade, brevet.CodesVoided:
+		w.m.Title = w.who + " made a new sheet of sealed codes for emergencies"
+		if e.Kind == brevet.CodesVoided {
+			w.m.Title = "the sheet of sealed codes of " + w.who + " is void"
+		}
+		w.fact("reason", e.Reason)
+		w.fact("from", e.Actor.Addr)
+		return
 	case brevet.BreakGlassReviewed:
 		w.m.Title = "reviewed by " + by + ": the break-glass of " + w.who + " in " + w.target
 	default:
@@ -238,6 +246,9 @@ func (w *wording) urgent() {
 	w.fact("risk", w.risk())
 	if e.End != nil {
 		w.fact("until", clockTime(*e.End))
+	}
+	if second := e.Data[brevet.GlassSecondHandle]; second != "" {
+		w.fact("how", "by two sealed codes, without the identity provider: one of "+w.who+" and one of "+second)
 	}
 	w.fact("to review", e.Data["review"])
 	w.fact("by", e.Actor.String())

@@ -128,7 +128,7 @@ func (b *Broker) linked(ctx context.Context, who brevet.Principal, addr string) 
 		}
 		for _, s := range signIns {
 			better := c.SignIn.ID == "" || s.Proof.MFA.After(c.SignIn.Proof.MFA)
-			if better && s.Live(b.now(), b.Idle) && !tx.SignInOver(s.ID) && proveSignIn(tx, s) == nil {
+			if better && s.Only == "" && s.Live(b.now(), b.Idle) && !tx.SignInOver(s.ID) && proveSignIn(tx, s) == nil {
 				c.SignIn = s
 			}
 		}

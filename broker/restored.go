@@ -15,12 +15,13 @@ type Ended struct {
 	Grants   int
 	Requests int
 	SignIns  int
+	Sheets   int       // of sealed codes: which of them were used since is not known
 	Sessions int       // credentials that were out when the backup was made
 	Until    time.Time // when the last of them dies by itself; zero if there is none
 }
 
-// EndRestored ends every grant, pending request and sign-in of a database
-// that was restored from a backup: what became of them since is not known.
+// EndRestored ends every grant, pending request, sign-in and sheet of sealed
+// codes of a database that was restored from a backup: what became of them since is not known.
 // The log says which there are, so that no edit of a row keeps one. Sessions
 // of which nobody knows what came of them are in doubt; those that were out
 // count as live until they die, and their grants are revoked.
@@ -37,6 +38,9 @@ func EndRestored(tx *store.Tx) (out Ended, err error) {
 	}
 	for _, e := range live {
 		switch {
+		case e.Kind == brevet.CodesMade:
+			out.Sheets++
+			_, err = tx.Record(brevet.Event{Kind: brevet.CodesVoided, Actor: by, Person: e.Person, Reason: why})
 		case e.Grant != "":
 			out.Grants++
 			err = endGrant(tx, e, act, by, why, now)
@@ -86,7 +90,7 @@ func liveBy(tx *store.Tx) ([]brevet.Event, error) {
 			}
 			switch r.Kind {
 			case brevet.GrantOpened, brevet.GrantActivated, brevet.GrantExtended, brevet.SignInOpened, brevet.RequestCreated, brevet.RequestDecided,
-				brevet.RequestApproved, brevet.RequestDenied, brevet.RequestWithdrawn, brevet.RequestLapsed:
+				brevet.RequestApproved, brevet.RequestDenied, brevet.RequestWithdrawn, brevet.RequestLapsed, brevet.CodesMade, brevet.CodesVoided:
 			default:
 				continue
 			}
@@ -107,6 +111,8 @@ func subject(e brevet.Event) string {
 		return string(e.Grant)
 	case brevet.SignInOpened:
 		return string(e.SignIn)
+	case brevet.CodesMade, brevet.CodesVoided:
+		return "codes of " + string(e.Person)
 	}
 	return string(e.Request)
 }
@@ -128,6 +134,10 @@ func standingAt(tx *store.Tx, begun map[string]int64) (live []brevet.Event, err 
 				continue
 			}
 			e.Grant, e.Request = "", ""
+		case brevet.CodesMade:
+			if tx.PersonOver(e.Person) {
+				continue
+			}
 		case brevet.RequestCreated, brevet.RequestDecided:
 			e.Grant, e.SignIn = "", ""
 		default:

@@ -56,7 +56,7 @@ func (b *Broker) Reviews(ctx context.Context, c brevet.Caller, all bool) (out []
 // maySeeGlass: reviewers see what they reviewed or could have, holders of
 // view all of their customer.
 func (b *Broker) maySeeGlass(c brevet.Caller, e brevet.Event) bool {
-	return e.Person == c.Person.ID || b.reviews(c, e) || b.holds(c, e.Customer, brevet.RightView)
+	return e.Person == c.Person.ID || e.Data[brevet.GlassSecond] == string(c.Person.ID) || b.reviews(c, e) || b.holds(c, e.Customer, brevet.RightView)
 }
 
 // reviews reports whether the caller is among those who review e, under the
@@ -65,7 +65,7 @@ func (b *Broker) reviews(c brevet.Caller, e brevet.Event) bool {
 	who := b.policy().Holders(e.Customer, brevet.RightDecide)
 	within := 15 * time.Minute
 	b.glassRules(e, func(x brevet.Entitlement) { who = x.BreakGlass.Review })
-	return c.Person.ID != e.Person && c.Member(who, b.now(), within)
+	return c.Person.ID != e.Person && string(c.Person.ID) != e.Data[brevet.GlassSecond] && c.Member(who, b.now(), within)
 }
 
 // glassRules calls do with the entitlement under which e was opened, if the

@@ -46,7 +46,7 @@ func state(tx *store.Tx, e *brevet.Event, groups []string, now time.Time) error 
 		}
 		s = brevet.Standing{Known: standingIn(last).Known, Joined: map[string]time.Time{brevet.AnyGroup: now}}
 	}
-	e.Data[statedKnown] = s.Known.UTC().Format(time.RFC3339Nano)
+	e.Data[statedKnown] = writeTime(s.Known)
 	if len(s.Joined) > 0 {
 		e.Data[statedJoined] = writeJoined(s.Joined)
 	}
@@ -96,6 +96,8 @@ func standingIn(e brevet.Event) brevet.Standing {
 	}
 	return s
 }
+
+func writeTime(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
 // writeJoined writes what is bounded: where groups are too many, all of them
 // count as joined with the newest.

@@ -39,10 +39,7 @@ func (s *Set) editors(c brevet.CustomerID) string {
 // nobody explains, for every entitlement of the cell, why it does not cover
 // the person.
 func (c *cell) nobody(q *Query) []brevet.Unmet {
-	rules := c.rules
-	if q.BreakGlass {
-		rules = c.urgent
-	}
+	rules := c.special(q)
 	if q.Extends != "" {
 		rules = slices.DeleteFunc(slices.Clone(rules), func(r rule) bool { return r.Name != q.Extends })
 	}
@@ -65,6 +62,8 @@ func (c *cell) none(q *Query) brevet.Unmet {
 	switch {
 	case q.Extends != "":
 		return brevet.Unmet{Condition: "the entitlement that the grant was given under, " + q.Extends, Have: "it does not name " + t + " any more", Remedy: "brevet request " + t}
+	case q.Codes:
+		return brevet.Unmet{Condition: "an entitlement whose emergency sealed codes open (break_glass.codes) for " + t, Have: "there is none", Remedy: "sign in with brevet login, once the provider answers"}
 	case q.BreakGlass:
 		return brevet.Unmet{Condition: "an entitlement to break the glass for " + t, Have: "there is none", Remedy: "brevet request " + t}
 	}
@@ -88,7 +87,7 @@ func (r *rule) miss(q *Query) brevet.Unmet {
 
 // stale explains that facts about groups are too old to count.
 func (r *rule) stale(q *Query, who string) brevet.Unmet {
-	return brevet.Unmet{Condition: fmt.Sprintf("groups stated at most %s ago (%s)", brevet.FormatDuration(r.within), who),
+	return brevet.Unmet{Condition: fmt.Sprintf("groups stated at most %s ago (%s)", brevet.FormatDuration(r.groupsWithin(q)), who),
 		Have: "yours were " + stated(q), Remedy: "brevet login"}
 }
 

@@ -51,6 +51,10 @@ type Query struct {
 	Extends string
 	// BreakGlass asks for what is for emergencies; without it, that does not exist.
 	BreakGlass bool
+	// Codes says that sealed codes stand in for the provider. The person then
+	// has no rights and may ask for nothing but such emergencies as they open,
+	// for which groups count that were stated within [brevet.CodesWithin].
+	Codes bool
 }
 
 // Answer says what policy makes of a Query. A refusal lists every condition
@@ -273,7 +277,7 @@ func newIndex(rules []rule) *index {
 // pick returns the best rule that covers the person, nil if none does. One
 // that permits the duration goes before one that does not.
 func (c *cell) pick(q *Query) *rule {
-	if q.BreakGlass || q.Extends != "" {
+	if q.BreakGlass || q.Extends != "" || q.Codes {
 		return c.pickSpecial(q)
 	}
 	b := best{at: len(c.rules)}
@@ -349,5 +353,13 @@ func (r *rule) names(q *Query) bool {
 
 // fresh reports whether the facts about the person's groups still count.
 func (r *rule) fresh(q *Query) bool {
-	return !q.Groups.At.IsZero() && q.Now.Sub(q.Groups.At) <= r.within
+	return !q.Groups.At.IsZero() && q.Now.Sub(q.Groups.At) <= r.groupsWithin(q)
+}
+
+// groupsWithin is how old the facts about groups may be for what q asks.
+func (r *rule) groupsWithin(q *Query) time.Duration {
+	if q.Codes {
+		return brevet.CodesWithin
+	}
+	return r.within
 }

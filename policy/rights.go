@@ -80,11 +80,11 @@ func (s *Set) Holders(c brevet.CustomerID, r brevet.Right) brevet.Subjects {
 
 // Holds reports whether the person holds the right at the customer. Facts
 // about groups count while they are at most Rules.GroupsWithin old; who is
-// bound by an engagement holds it while one at the customer is live. Of q only
-// Handle, Groups and Now are looked at.
+// bound by an engagement holds it while one at the customer is live. By sealed
+// codes nobody holds any. Of q only Handle, Groups, Codes and Now are looked at.
 func (s *Set) Holds(q Query, c brevet.CustomerID, r brevet.Right) bool {
 	who := s.Holders(c, r)
-	if who.Empty() || !who.Cover(q.Handle, q.Groups.Fresh(q.Now, s.groupsWithin)) {
+	if q.Codes || who.Empty() || !who.Cover(q.Handle, q.Groups.Fresh(q.Now, s.groupsWithin)) {
 		return false
 	}
 	if !s.engaged.bind(q.Handle, q.Groups.Names) {

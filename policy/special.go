@@ -43,15 +43,25 @@ func (s *Set) urgent(e brevet.Entitlement) (*entitlement, error) {
 // pickSpecial is pick for what is no plain request: an emergency, or the
 // extension of a grant under one entitlement.
 func (c *cell) pickSpecial(q *Query) *rule {
-	rules := c.rules
-	if q.BreakGlass {
-		rules = c.urgent
-	}
+	rules := c.special(q)
 	i := slices.IndexFunc(rules, func(r rule) bool { return r.covers(q) && (q.Extends == "" || q.Extends == r.Name) })
 	if i < 0 || q.BreakGlass && q.Extends != "" {
 		return nil
 	}
 	return &rules[i]
+}
+
+// special returns the rules that count for what is no plain request.
+func (c *cell) special(q *Query) []rule {
+	switch {
+	case q.Codes && q.BreakGlass:
+		return slices.DeleteFunc(slices.Clone(c.urgent), func(r rule) bool { return r.BreakGlass.Codes.Empty() })
+	case q.Codes:
+		return nil
+	case q.BreakGlass:
+		return c.urgent
+	}
+	return c.rules
 }
 
 // terms returns how long a grant may be for what q asks, and who approves.

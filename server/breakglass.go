@@ -40,6 +40,10 @@ func (s *server) breakGlass(ctx context.Context, c brevet.Caller, in *breakGlass
 	if err != nil {
 		return api.Glass{}, err
 	}
+	return s.glass(v)
+}
+
+func (s *server) glass(v broker.Glass) (api.Glass, error) {
 	r, err := s.answered(v.RequestView, nil)
 	return api.Glass{Request: r, Review: v.Review, Channels: v.Channels, Tried: v.Tried, Arrived: v.Arrived}, err
 }

@@ -23,7 +23,7 @@ type revokeInput struct {
 func (s *server) grantRoutes() {
 	on(s, route{pattern: api.RouteGrants, id: "listGrants", about: "Grants, newest first"}, s.listGrants)
 	on(s, route{pattern: api.RouteDrop, id: "drop", about: "Hand a grant back",
-		kinds: []brevet.Kind{brevet.NotFound, brevet.Conflict, brevet.Clock}}, s.drop)
+		kinds: []brevet.Kind{brevet.NotFound, brevet.Conflict, brevet.Clock}, sealed: true}, s.drop)
 	on(s, route{pattern: api.RouteRevoke, id: "revoke", about: "End somebody else's grant", limit: maxBody,
 		kinds: []brevet.Kind{brevet.NotFound, brevet.Conflict, brevet.Clock}}, s.revoke)
 }

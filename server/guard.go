@@ -50,7 +50,7 @@ func (g guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.server.Se
 // huma sees the request.
 func (s *server) guard(w http.ResponseWriter, r *http.Request, rt *route) error {
 	if !rt.open {
-		if err := s.authenticate(r); err != nil {
+		if err := s.authenticate(r, rt); err != nil {
 			return err
 		}
 	}
@@ -77,7 +77,7 @@ func (s *server) guard(w http.ResponseWriter, r *http.Request, rt *route) error 
 
 // authenticate finds the caller by the bearer token (RFC 6750, section 2.1).
 // Cookies are never looked at.
-func (s *server) authenticate(r *http.Request) error {
+func (s *server) authenticate(r *http.Request, rt *route) error {
 	values := r.Header.Values("Authorization")
 	if len(values) > 1 {
 		return brevet.Errorf(brevet.Invalid, "Authorization: more than one")
@@ -93,7 +93,11 @@ func (s *server) authenticate(r *http.Request) error {
 		return brevet.Errorf(brevet.Unauthenticated, "you are not signed in").WithHint("brevet login %s", s.URL)
 	}
 	x := exchangeOf(r.Context())
-	c, err := s.WhoIs(r.Context(), bearer, x.addr)
+	whoIs := s.WhoIs
+	if rt.sealed {
+		whoIs = s.WhoIsSealed
+	}
+	c, err := whoIs(r.Context(), bearer, x.addr)
 	if err != nil {
 		if !s.guests.allow(x.addr) { // made-up bearers are a stranger's
 			return tooMany()

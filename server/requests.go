@@ -47,7 +47,7 @@ func (s *server) requestRoutes() {
 			return each(views, target), err
 		})
 	on(s, route{pattern: api.RouteWhy, id: "explain", about: "What stands between the caller and a target", kinds: []brevet.Kind{brevet.NotFound}}, s.why)
-	on(s, route{pattern: api.RouteStatus, id: "status", about: "What concerns the caller now"}, s.status)
+	on(s, route{pattern: api.RouteStatus, id: "status", about: "What concerns the caller now", sealed: true}, s.status)
 	on(s, route{pattern: api.RouteRequest, id: "ask", about: "Ask for access", limit: maxBody,
 		kinds: []brevet.Kind{brevet.NotFound, brevet.Conflict, brevet.Clock}}, s.ask)
 	on(s, route{pattern: api.RouteRequests, id: "listRequests", about: "Requests, newest first"}, s.listRequests)

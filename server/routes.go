@@ -23,6 +23,7 @@ type route struct {
 	limit   int64         // of the body in bytes; 0: it takes none
 	open    bool          // needs no bearer
 	hold    bool          // may take long to answer
+	sealed  bool          // also for a sign-in by sealed codes
 }
 
 // api registers the routes under /v1.
@@ -40,6 +41,7 @@ func (s *server) api() {
 	s.revokeRoutes()
 	s.extendRoutes()
 	s.breakGlassRoutes()
+	s.codesRoutes()
 	s.useRoutes()
 	s.logRoutes()
 	s.catalogRoutes()

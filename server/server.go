@@ -40,6 +40,10 @@ type Config struct {
 	// WhoIs returns the caller behind a bearer token; nil: the broker's.
 	WhoIs func(ctx context.Context, bearer, addr string) (brevet.Caller, error)
 
+	// WhoIsSealed is WhoIs for the routes that a sign-in by sealed codes may
+	// use; nil: the broker's, or WhoIs where that is set.
+	WhoIsSealed func(ctx context.Context, bearer, addr string) (brevet.Caller, error)
+
 	// JWKS and Discovery return the issuer documents of a customer, served
 	// under /c/CUSTOMER. Anybody may ask for any id: an unknown one is an
 	// error of kind not_found and has nothing made. nil: this process does
@@ -105,6 +109,11 @@ func New(c Config) http.Handler {
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || strings.Trim(u.Path, "/") != "" {
 		panic("server: Config.URL is not the URL of a host: " + c.URL)
+	}
+	if c.WhoIsSealed == nil {
+		if c.WhoIsSealed = c.WhoIs; c.WhoIs == nil {
+			c.WhoIsSealed = c.Broker.WhoIsSealed
+		}
 	}
 	if c.WhoIs == nil {
 		c.WhoIs = c.Broker.WhoIs

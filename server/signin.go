@@ -16,7 +16,7 @@ type tokenInput struct {
 func (s *server) signInRoutes() {
 	on(s, route{pattern: api.RouteToken, id: "redeemCode", about: "Exchange the one-time code of a sign-in for a bearer token",
 		kinds: []brevet.Kind{brevet.Expired}, limit: maxBody, open: true}, s.redeem)
-	onEmpty(s, route{pattern: api.RouteLogout, id: "logout", about: "End the caller's sign-in"},
+	onEmpty(s, route{pattern: api.RouteLogout, id: "logout", about: "End the caller's sign-in", sealed: true},
 		func(ctx context.Context, c brevet.Caller, _ *Keyed) error { return s.Broker.Logout(ctx, c) })
 	on(s, route{pattern: api.RouteWhoami, id: "whoami", about: "The caller as the server sees them now"},
 		func(ctx context.Context, c brevet.Caller, _ *none) (api.Whoami, error) {

@@ -22,8 +22,8 @@ type consoleInput struct {
 var issuing = []brevet.Kind{brevet.NotFound, brevet.NoGrant, brevet.StepUp, brevet.Conflict, brevet.Clock, brevet.Expired, brevet.CloudRefused}
 
 func (s *server) useRoutes() {
-	on(s, route{pattern: api.RouteCredential, id: "credential", about: "A credential under a live grant, or word that the one in hand stands", limit: maxBody, kinds: issuing}, s.credential)
-	on(s, route{pattern: api.RouteConsole, id: "console", about: "A sign-in URL of the cloud's web console", limit: maxBody, kinds: issuing}, s.console)
+	on(s, route{pattern: api.RouteCredential, id: "credential", about: "A credential under a live grant, or word that the one in hand stands", limit: maxBody, kinds: issuing, sealed: true}, s.credential)
+	on(s, route{pattern: api.RouteConsole, id: "console", about: "A sign-in URL of the cloud's web console", limit: maxBody, kinds: issuing, sealed: true}, s.console)
 }
 
 // credential takes no notice of the idempotency key: a credential is never

@@ -204,7 +204,7 @@ func (s *Service) Reload(ctx context.Context) error {
 func (s *Service) newHandler() http.Handler {
 	site := web.New(web.Config{Broker: s.Broker, URL: s.cfg.URL, Banner: s.opt.Banner, Log: s.opt.Log,
 		Address: server.Address, RequestID: server.RequestID, Seen: server.Seen})
-	api := server.New(server.Config{Pages: site.Routes(), PageFailed: site.Fail, SignedIn: web.SignedIn, Slack: s.slackApps(), Broker: s.Broker, WhoIs: s.Broker.WhoIs, JWKS: s.known(s.Keys.JWKS), Discovery: s.known(s.Keys.Discovery),
+	api := server.New(server.Config{Pages: site.Routes(), PageFailed: site.Fail, SignedIn: web.SignedIn, Slack: s.slackApps(), Broker: s.Broker, WhoIs: s.Broker.WhoIs, WhoIsSealed: s.Broker.WhoIsSealed, JWKS: s.known(s.Keys.JWKS), Discovery: s.known(s.Keys.Discovery),
 		URL: s.cfg.URL, Hosts: s.opt.Hosts, Proxies: s.cfg.proxies, Banner: s.opt.Banner, Log: s.opt.Log, Now: s.opt.Now, Observe: s.metrics.observe})
 	metrics := s.metrics.handler(s.cfg.metricsFrom, s.DB)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -113,7 +113,12 @@ func marks(ev brevet.Event) []mark {
 		return []mark{{key: keyOf(ev.Person), over: true, person: ev.Person}}
 	case brevet.CustomerOffboarded:
 		return markOf(ev.Customer, true)
+	case brevet.CodesMade, brevet.CodesUsed, brevet.CodesVoided:
+		return codesMarks(ev)
 	case brevet.SignInOpened, brevet.GroupsRefreshed:
+		if kind == brevet.SignInOpened && ev.Request != "" { // by sealed codes: no provider has stated anything
+			return markOf(ev.SignIn, false)
+		}
 		return append(markOf(ev.SignIn, false), mark{key: keyOf(StatedKey(ev.Person, ""))}, mark{key: keyOf(StatedKey(ev.Person, ev.Data["provider"]))})
 	case brevet.SignInEnded:
 		return markOf(ev.SignIn, true)

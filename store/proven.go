@@ -260,6 +260,9 @@ func (tx *Tx) Erase(index int64) error {
 	if err != nil {
 		return disagree(index, err)
 	}
+	if event.Kind == brevet.CodesUsed { // forgotten, the code would be good again
+		return brevet.Errorf(brevet.Conflict, "entry %d says that a sealed code was used, and is not erased", index)
+	}
 	if !tx.erasureRecorded(index, event) {
 		return brevet.Errorf(brevet.Conflict, "the erasure of entry %d is not recorded", index)
 	}

@@ -11,20 +11,20 @@ import (
 var signIns = newTable("this sign-in", "signins", "ended_at = 0",
 	[]string{"group_names", "groups_at", "refresh", "used_at", "ended_at", "leaf"},
 	"id", "hash", "person_id", "issuer", "subject", "provider", "auth_time", "methods", "class", "mfa_at",
-	"group_names", "groups_at", "refresh", "device", "created_at", "used_at", "expires_at", "ended_at", "leaf")
+	"group_names", "groups_at", "refresh", "device", "created_at", "used_at", "expires_at", "ended_at", "leaf", "only_request")
 
 func signInArgs(s brevet.SignIn) []any {
 	return []any{string(s.ID), s.Hash[:], string(s.Person), s.Principal.Issuer, s.Principal.Subject, s.Provider,
 		micros(s.Proof.AuthTime), text(s.Proof.Methods), s.Proof.Class, micros(s.Proof.MFA),
 		text(s.Groups.Names), micros(s.Groups.At), s.Refresh, s.Device,
-		micros(s.Created), micros(s.Used), micros(s.Expires), micros(s.Ended), s.Leaf}
+		micros(s.Created), micros(s.Used), micros(s.Expires), micros(s.Ended), s.Leaf, string(s.Only)}
 }
 
 func scanSignIn(r scanner) (s brevet.SignIn, err error) {
 	err = r.Scan(&s.ID, bytes32(&s.Hash), &s.Person, &s.Principal.Issuer, &s.Principal.Subject, &s.Provider,
 		at(&s.Proof.AuthTime), decoded(&s.Proof.Methods), &s.Proof.Class, at(&s.Proof.MFA),
 		decoded(&s.Groups.Names), at(&s.Groups.At), &s.Refresh, &s.Device,
-		at(&s.Created), at(&s.Used), at(&s.Expires), at(&s.Ended), &s.Leaf)
+		at(&s.Created), at(&s.Used), at(&s.Expires), at(&s.Ended), &s.Leaf, &s.Only)
 	return s, err
 }
 
