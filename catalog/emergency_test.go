@@ -18,6 +18,7 @@ func urgent(t testing.TB) string {
 	t.Helper()
 	text := string(catalog.Sandbox)
 	for _, e := range [][2]string{
+		{"emergency: true, ", ""}, {", codes: [lead]", ""}, // what the sandbox has already
 		{"roles:\n", "roles:\n  BreakGlass: {about: nobody is there, offline: true, policies: [AdministratorAccess]}\n  Rescue: {emergency: true, mfa: 1h, policies: [PowerUserAccess]}\n"},
 		{"    prefix: brevet-", "    offline_issuer: https://keys.acme.example/offline  # a bucket of static files\n    prefix: brevet-"},
 		{"entitlements:\n", "entitlements:\n  - {name: rescue, who: [engineer, group:sre], customer: acme, accounts: [\"*\"], roles: [Rescue], longest: 1h, break_glass: {codes: [lead, engineer]}}\n"},
@@ -95,7 +96,7 @@ func TestEmergencyErrors(t *testing.T) {
 		{issuer, "https://issuer.brevet.invalid/c/cu_01jd0000000000000000000000", "is where this server's own tokens come from"},
 		{issuer, "https://issuer.brevet.invalid/c", "is where this server's own tokens come from"},
 		{issuer, "https://issuer.brevet.invalid/offline", ""},
-		{"entitlements:\n", "  - {name: birch, offline_issuer: " + issuer + "}\nentitlements:\n", "another offline issuer in line 18 is called " + issuer},
+		{"entitlements:\n", "  - {name: birch, offline_issuer: " + issuer + "}\nentitlements:\n", " is called " + issuer},
 		{"entitlements:\n", "  - {name: birch, offline_issuer: https://keys.birch.example, entry: assume-role}\nbroker: arn:aws:iam::999999999999:role/brevet-broker\nentitlements:\n",
 			"offline_issuer: is for entry: oidc only; this customer is entered by assume-role"},
 		{"entitlements:\n", "  - name: birch\n    accounts: [{name: b, number: \"012345678901\", region: eu-west-1, roles: [BreakGlass]}]\nentitlements:\n",

@@ -10,7 +10,7 @@ import (
 // TestExtendAndBreakGlass refuses what cannot be: an emergency that somebody
 // approves, that lasts, or that nobody else could review.
 func TestExtendAndBreakGlass(t *testing.T) {
-	good := string(catalog.Sandbox)
+	good := strings.Replace(string(catalog.Sandbox), ", codes: [lead]", "", 1)
 	if _, err := catalog.ParseIncomplete("c.yaml", []byte(good)); err != nil {
 		t.Fatal(err)
 	}

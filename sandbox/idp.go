@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -53,6 +54,8 @@ type IDP struct {
 	kid   string
 	seal  sealer
 	serve http.Handler
+
+	down atomic.Bool // it answers nobody
 
 	mu     sync.Mutex
 	people []Person
@@ -150,12 +153,41 @@ func (p *IDP) routes() http.Handler {
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		p.message(w, http.StatusNotFound, "There is no such page", "This address of the sandbox's identity provider leads nowhere.")
 	})
+	outage := http.NewCrossOriginProtection().Handler(http.HandlerFunc(p.outage))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && r.URL.Path == "/outage" {
+			outage.ServeHTTP(w, r)
+			return
+		}
+		if p.down.Load() {
+			http.Error(w, "The sandbox's identity provider is switched off.", http.StatusServiceUnavailable)
+			return
+		}
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// SetDown switches the provider off, or on again: while it is off, it answers
+// browsers and relying parties with nothing but 503.
+func (p *IDP) SetDown(down bool) { p.down.Store(down) }
+
+// outage is SetDown for whoever plays with the sandbox: POST /outage with
+// state=on or state=off.
+func (p *IDP) outage(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 1<<10)
+	switch r.FormValue("state") {
+	case "on":
+		p.SetDown(true)
+	case "off":
+		p.SetDown(false)
+	default:
+		http.Error(w, "state is on or off", http.StatusBadRequest)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // SetGroups changes the groups of a person, as an administrator of the

@@ -19,17 +19,8 @@ func (c *cli) breakGlass() *cobra.Command {
 	var in api.BreakGlass
 	cmd := c.command("break-glass TARGET --reason TEXT", "Get access in an emergency: everybody is told, somebody reviews it", exactly("TARGET"),
 		func(ctx context.Context, s *session, args []string) error {
-			target, err := brevet.ParseTarget(args[0])
-			if err != nil {
+			if err := checkGlass(&in, args[0]); err != nil {
 				return err
-			}
-			in.Target = target.String()
-			ask := api.NewRequest{Duration: in.Duration, Reason: in.Reason}
-			if err := checkAsk(&ask); err != nil {
-				return err
-			}
-			if in.Reason, err = brevet.CleanText("reason", in.Reason, brevet.MaxReason); err != nil {
-				return brevet.Errorf(brevet.Invalid, "a reason is needed").WithHint("say what burns: --reason \"db-7 is down\"")
 			}
 			ctx, cancel := context.WithTimeout(ctx, glassLimit)
 			defer cancel()
@@ -40,11 +31,29 @@ func (c *cli) breakGlass() *cobra.Command {
 			}
 			return c.print(g, func() { c.showGlass(s, g) })
 		})
-	cmd.Example = "  brevet break-glass acme-prod/Admin --reason \"db-7 is down\""
+	cmd.Example = "  brevet break-glass acme-prod/Admin --reason \"db-7 is down\"\n  brevet break-glass acme-prod/Admin --reason \"db-7 is down\" --codes --as engineer --with lead"
 	cmd.ValidArgsFunction = c.completeTarget
 	cmd.Flags().StringVar(&in.Duration, "for", "", "how long, as 30m; at most 1h")
 	cmd.Flags().StringVar(&in.Reason, "reason", "", "one line for everybody who is told, and the log")
+	c.flagCodes(cmd, &in)
 	return c.flagJSON(cmd)
+}
+
+// checkGlass checks what is asked for before anybody is bothered with it.
+func checkGlass(in *api.BreakGlass, target string) error {
+	t, err := brevet.ParseTarget(target)
+	if err != nil {
+		return err
+	}
+	in.Target = t.String()
+	ask := api.NewRequest{Duration: in.Duration, Reason: in.Reason}
+	if err := checkAsk(&ask); err != nil {
+		return err
+	}
+	if in.Reason, err = brevet.CleanText("reason", in.Reason, brevet.MaxReason); err != nil {
+		return brevet.Errorf(brevet.Invalid, "a reason is needed").WithHint("say what burns: --reason \"db-7 is down\"")
+	}
+	return nil
 }
 
 func (c *cli) showGlass(s *session, g api.Glass) {

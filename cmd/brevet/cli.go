@@ -68,6 +68,7 @@ type session struct {
 	*client.Client
 	token keychain.Token
 	now   func() time.Time
+	glass *keychain.Glass // set: by sealed codes, and good for that alone
 }
 
 // session returns the client for the chosen server, signed in there.
@@ -87,9 +88,39 @@ func (c *cli) session() (*session, error) {
 	if !ok {
 		return nil, anonymous
 	}
+	return c.sessionBy(o, token, nil), nil
+}
+
+func (c *cli) sessionBy(o *opened, token keychain.Token, glass *keychain.Glass) *session {
 	cl := client.New(o.server, token.Token, api.Version)
 	cl.Now = c.now
-	return &session{o, cl, token, c.now}, nil
+	return &session{o, cl, token, c.now, glass}
+}
+
+// sessionAt is session for what uses a target: a sign-in by sealed codes for it
+// goes before the ordinary one.
+func (c *cli) sessionAt(target string) (*session, error) {
+	t, err := brevet.ParseTarget(target)
+	if err != nil {
+		return c.session()
+	}
+	o, err := c.open()
+	if err == nil && o.unlock() == nil {
+		if g, ok := o.vault.Glass(o.server, t.String(), c.now()); ok {
+			return c.sessionBy(o, g.Token, &g), nil
+		}
+	}
+	return c.session()
+}
+
+// current reports whether the session is still the one that is kept here.
+func (s *session) current() bool {
+	if s.glass != nil {
+		g, ok := s.vault.Glass(s.server, s.glass.Target, s.now())
+		return ok && g.Token.Token == s.token.Token
+	}
+	t, ok := s.vault.Token(s.server)
+	return ok && t.Token == s.token.Token
 }
 
 // verb is the body of a command that talks to the server.
@@ -108,6 +139,19 @@ func (c *cli) command(use, short string, args cobra.PositionalArgs, run verb) *c
 			return run(cmd.Context(), s, args)
 		},
 	}
+}
+
+// commandAt is command for what uses the target that is its first argument.
+func (c *cli) commandAt(use, short string, args cobra.PositionalArgs, run verb) *cobra.Command {
+	cmd := c.command(use, short, args, run)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		s, err := c.sessionAt(args[0])
+		if err != nil {
+			return err
+		}
+		return run(cmd.Context(), s, args)
+	}
+	return cmd
 }
 
 // brief bounds an exchange with the server in which no person takes part.

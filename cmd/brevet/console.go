@@ -13,7 +13,7 @@ import (
 func (c *cli) console() *cobra.Command {
 	var printOnly bool
 	var in api.ConsoleRequest
-	cmd := c.command("console TARGET", "Open the web console, for the rest of the grant", exactly("TARGET"),
+	cmd := c.commandAt("console TARGET", "Open the web console, for the rest of the grant", exactly("TARGET"),
 		func(ctx context.Context, s *session, args []string) error {
 			target, err := brevet.ParseTarget(args[0])
 			if err != nil {

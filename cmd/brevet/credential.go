@@ -57,6 +57,9 @@ func (s *session) credential(ctx context.Context, w want) (c keychain.Credential
 		err = errors.Join(err, s.home.Drop(s.server, w.target))
 	}
 	unlock()
+	if s.glass != nil && ended(err) { // the ordinary sign-in counts again
+		err = errors.Join(err, s.home.DropGlass(s.server, w.target))
+	}
 	if ok && ended(err) {
 		err = errors.Join(err, s.vault.PurgeGrant(s.server, old.Grant))
 	}
@@ -111,7 +114,7 @@ func (s *session) renew(ctx context.Context, w want, old keychain.Credential, be
 
 // keep caches c, unless somebody signed in or out while it was on its way.
 func (s *session) keep(c keychain.Credential) error {
-	if t, ok := s.vault.Token(s.server); !ok || t.Token != s.token.Token {
+	if !s.current() {
 		return nil
 	}
 	return s.vault.PutCredential(s.server, c)

@@ -46,7 +46,7 @@ which names the next command, since the tools show it to their user.`,
 }
 
 func (c *cli) processAnswer(ctx context.Context, w want) error {
-	s, err := c.session()
+	s, err := c.sessionAt(w.target)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 func (c *cli) drop() *cobra.Command {
-	return c.flagJSON(c.command("drop GRANT", "Hand access back; a TARGET names your only grant there", exactly("GRANT"),
+	return c.flagJSON(c.commandAt("drop GRANT", "Hand access back; a TARGET names your only grant there", exactly("GRANT"),
 		func(ctx context.Context, s *session, args []string) error {
 			ctx, cancel := brief(ctx)
 			defer cancel()
@@ -44,6 +44,9 @@ func (s *session) grantOf(ctx context.Context, arg string) (string, error) {
 	target, err := brevet.ParseTarget(arg)
 	if err != nil {
 		return "", err
+	}
+	if s.glass != nil {
+		return s.glass.Grant, nil
 	}
 	list, err := s.Grants(ctx, client.List{Scope: "mine", Live: true})
 	if err != nil {

@@ -75,7 +75,7 @@ func (c *cli) env() *cobra.Command {
 }
 
 func (c *cli) showEnv(ctx context.Context, sh shell, w want) error {
-	s, err := c.session()
+	s, err := c.sessionAt(w.target)
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ import (
 func (c *cli) exec() *cobra.Command {
 	var in api.NewRequest
 	var remaining, grant string
-	cmd := c.command("exec TARGET [--reason TEXT] -- COMMAND [ARG]...", "Run a command with access", func(cmd *cobra.Command, args []string) error {
+	cmd := c.commandAt("exec TARGET [--reason TEXT] -- COMMAND [ARG]...", "Run a command with access", func(cmd *cobra.Command, args []string) error {
 		if len(args) < 2 {
 			return exactly("TARGET", "COMMAND")(cmd, args)
 		}

@@ -78,7 +78,7 @@ type group struct {
 func (c *cli) groups() []group {
 	return []group{
 		{"Sign in", []*cobra.Command{c.login(), c.logout(), c.whoami()}},
-		{"Ask", []*cobra.Command{c.ls(), c.request(), c.requests(), c.show(), c.withdraw(), c.why(), c.status(), c.breakGlass()}},
+		{"Ask", []*cobra.Command{c.ls(), c.request(), c.requests(), c.show(), c.withdraw(), c.why(), c.status(), c.breakGlass(), c.codes()}},
 		{"Decide", []*cobra.Command{c.approve(), c.deny(), c.review()}},
 		{"Use", []*cobra.Command{c.exec(), c.env(), c.credentialProcess(), c.console(), c.profiles()}},
 		{"End", []*cobra.Command{c.grants(), c.extend(), c.drop(), c.revoke(), c.revocations(), c.offboard()}},

@@ -70,6 +70,9 @@ func tellRestored(w io.Writer, r service.Restored, now time.Time) {
 	}
 	fmt.Fprintf(w, "ended     %s, %s, %s\n", count(int64(r.Ended.Grants), "grant", "grants"),
 		count(int64(r.Ended.Requests), "pending request", "pending requests"), count(int64(r.Ended.SignIns), "sign-in", "sign-ins"))
+	if n := r.Ended.Sheets; n > 0 {
+		fmt.Fprintf(w, "codes     %s of sealed codes, void now: their holders make new ones with brevet codes new\n", count(int64(n), "sheet", "sheets"))
+	}
 	if n := r.Ended.Sessions; n > 0 {
 		fmt.Fprintf(w, "out       %s of before the backup, the last until %s; revoked once the server runs\n", count(int64(n), "credential", "credentials"), r.Ended.Until.UTC().Format(time.DateTime))
 	}
