@@ -178,6 +178,18 @@ func TestCompileProblems(t *testing.T) {
 		{"misspelt account", `forbid (principal, action, resource in Account::"acme-prd");`, "", `the catalog knows no Account::"acme-prd"`},
 		{"misspelt role in a condition", `forbid (principal, action, resource) when { resource == Role::"acme-prod/Adnim" };`, "", `the catalog knows no Role::"acme-prod/Adnim"`},
 		{"misspelt customer", `forbid (principal, action, resource in Customer::"acne");`, "", `the catalog knows no Customer::"acne"`},
+		{"misspelt target held", `forbid (principal, action, resource) when { context.held.contains("acme-prd/Admin") };`, "", `the catalog knows no target "acme-prd/Admin"`},
+		{"target that is not one", `forbid (principal, action, resource) when { context.held.contains("Admin") };`, "", `the catalog knows no target "Admin"`},
+		{"one of several targets held", `forbid (principal, action, resource) when { context.held.containsAny(["acme-prod/Admin", "acme-prod/Adnim"]) };`, "", `no target "acme-prod/Adnim"`},
+		{"target behind a has", `forbid (principal, action, resource) when { context has held && !(context.held.containsAll(["acme-prd/Admin"])) };`, "", `no target "acme-prd/Admin"`},
+		{"target in a branch", `forbid (principal, action, resource) when { context.held.contains(if context.hour == 1 then "acme-prod/Admin" else "x/y") };`, "", `no target "x/y"`},
+		{"misspelt environment held", `forbid (principal, action, resource) when { context.held_envs.contains("prd") };`, "", `no environment "prd"`},
+		{"misspelt environment", `forbid (principal, action, resource) when { ["prod", "Prod"].contains(resource.env) };`, "", `no environment "Prod"`},
+		{"misspelt environment, the other way", `forbid (principal, action, resource) when { "prd" == context.env };`, "", `no environment "prd"`},
+		{"misspelt role name", `forbid (principal, action, resource) when { resource.role != "Adnim" };`, "", `no role "Adnim"`},
+		{"misspelt account name", `forbid (principal, action, resource) when { [resource.account].containsAny(["acme-prd"]) };`, "", `no account "acme-prd"`},
+		{"account by its name, not its number", `forbid (principal, action, resource) when { resource.number == "acme-prod" };`, "", `no account number "acme-prod"`},
+		{"misspelt customer name", `forbid (principal, action, resource) when { resource.customer == "acne" };`, "", `no customer "acne"`},
 		{"same id", `@id("a") forbid (principal, action, resource);` + "\n" + `@id("a") forbid (principal, action, resource);`, "", `guardrails:2:1: @id("a") is taken`},
 		{"no name", `@id("a b") forbid (principal, action, resource);`, "", "is not a name"},
 		{"empty reason", `@reason("") forbid (principal, action, resource);`, "", "@reason is empty"},
@@ -196,6 +208,23 @@ func TestCompileProblems(t *testing.T) {
 				t.Errorf("%v\nwant %s", err, tt.want)
 			}
 		})
+	}
+}
+
+// What the catalog knows, or does not know about, may stand in a rule.
+func TestTextsThatAreRight(t *testing.T) {
+	for _, when := range []string{
+		`context.held.contains("acme-prod/Admin") && !context.held_envs.contains("prod")`,
+		`context.held.isEmpty() || context.held_envs.containsAny(["prod", ""])`,
+		`context.reason == "acme-prd/Admin" || context.reason like "*acme-prd*" || principal.handle == "prd"`,
+		`resource.region == "mars-1" || ["acme-prod"].contains(resource.account)`,
+		`if resource.role == "Admin" then context.env == "prod" else context.reason == "x"`,
+	} {
+		r := rules()
+		r.Guardrails = "forbid (principal, action, resource) when { " + when + " };"
+		if _, err := policy.Compile(r); err != nil {
+			t.Errorf("%s: %v", when, err)
+		}
 	}
 }
 

@@ -48,6 +48,7 @@ func (s *Set) compileCedar(r Rules) Problems {
 type world struct {
 	customers map[brevet.CustomerID]string
 	names     map[types.EntityUID]bool
+	known     map[string]map[types.String]bool // texts by what they are
 }
 
 func worldOf(r Rules) *world {
@@ -66,6 +67,7 @@ func worldOf(r Rules) *world {
 			w.names[roleUID(a, role.Name)] = true
 		}
 	}
+	w.known = texts(r)
 	return w
 }
 
@@ -172,6 +174,9 @@ func (w *world) check(r *cedarRule) error {
 	if err := validator().Policy(r.id, (*ast.Policy)(r.AST())); err != nil {
 		text := strings.ReplaceAll(err.Error(), "for policy `"+r.id+"`, ", "")
 		return errors.New(brevet.Printable(strings.ReplaceAll(text, "\n", "; ")))
+	}
+	if err := w.misspelt((*ast.Policy)(r.AST())); err != nil {
+		return err
 	}
 	_, uids := looks((*ast.Policy)(r.AST()))
 	for _, u := range uids {
