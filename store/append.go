@@ -40,7 +40,7 @@ func (b *batch) append() (head audit.Head, err error) {
 	if len(b.entries) == 0 {
 		return b.head, nil
 	}
-	tx := &Tx{db: b.db, ctx: b.ctx, tx: b.tx, batch: b, alone: true}
+	tx := &Tx{db: b.db, ctx: b.ctx, link: b.link, batch: b, alone: true}
 	for c, salt := range b.blinds {
 		if _, err := tx.exec(insertBlind, string(c), salt); err != nil {
 			return head, err

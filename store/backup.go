@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"io"
 	"io/fs"
@@ -82,7 +81,7 @@ func openReader(ctx context.Context, cfg Config) (*DB, error) {
 		return nil, brevet.Errorf(brevet.Unavailable, "the database file cannot be opened").WithCause(err)
 	}
 	db.dialect = onSQLite
-	db.reads, err = sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+
+	db.reads, err = openLite("file:" + (&url.URL{Path: path}).EscapedPath() +
 		"?_pragma=busy_timeout(10000)&_pragma=query_only(1)&_pragma=wal_autocheckpoint(0)")
 	if err == nil {
 		err = db.reads.PingContext(ctx)
@@ -155,9 +154,9 @@ func (tx *Tx) archiveTable(a *archiveWriter, table string) error {
 	if table == "events" {
 		query += ` ORDER BY pos`
 	}
-	found, err := tx.tx.QueryContext(tx.ctx, query)
+	found, err := tx.rows(query)
 	if err != nil {
-		return tx.failed(err)
+		return err
 	}
 	defer found.Close()
 	columns, err := found.Columns()

@@ -19,8 +19,7 @@ type batch struct {
 	db      *DB
 	ctx     context.Context
 	cancel  context.CancelFunc
-	tx      *sql.Tx
-	stmts   map[string]*sql.Stmt
+	link    link
 	head    audit.Head // locked, before the batch
 	tree    audit.Frontier
 	seqs    map[brevet.CustomerID]int64
@@ -52,16 +51,12 @@ func (db *DB) begin() (*batch, error) {
 	if err := db.fatal.Load(); err != nil {
 		return nil, err
 	}
-	b := &batch{db: db, ctx: context.Background(), cancel: func() {}, stmts: map[string]*sql.Stmt{}}
+	b := &batch{db: db, ctx: context.Background(), cancel: func() {}}
 	if db.dialect == onPostgres {
 		b.ctx, b.cancel = context.WithTimeout(b.ctx, batchTimeout)
 	}
-	var options *sql.TxOptions
-	if db.dialect == onPostgres {
-		options = &sql.TxOptions{Isolation: sql.LevelReadCommitted} // what others committed is seen once the head is locked
-	}
 	var err error
-	if b.tx, err = db.writes.BeginTx(b.ctx, options); err != nil {
+	if b.link, err = db.beginWrite(b.ctx); err != nil {
 		b.cancel()
 		return nil, db.dialect.fault(err)
 	}
@@ -81,6 +76,15 @@ func (db *DB) begin() (*batch, error) {
 	return b, nil
 }
 
+func (db *DB) beginWrite(ctx context.Context) (link, error) {
+	if db.dialect == onSQLite {
+		return beginLite(ctx, db.writes, `BEGIN IMMEDIATE`)
+	}
+	// What others committed is seen once the head is locked.
+	tx, err := db.writes.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+	return sqlLink{tx}, err
+}
+
 // begun takes up where the log stands.
 func (b *batch) begun() {
 	l := b.db.memory
@@ -95,7 +99,7 @@ const (
 
 // lockHead locks the head and compares it with the one that is known.
 func (b *batch) lockHead() error {
-	db, tx := b.db, &Tx{db: b.db, ctx: b.ctx, tx: b.tx, batch: b}
+	db, tx := b.db, &Tx{db: b.db, ctx: b.ctx, link: b.link, batch: b}
 	query := lockSQLite
 	if db.dialect == onPostgres {
 		query = lockPostgres
@@ -244,7 +248,7 @@ func (b *batch) commit() error {
 		b.db.recheck = true
 		return err
 	}
-	if err := b.tx.Commit(); err != nil {
+	if err := b.link.commit(); err != nil {
 		b.db.recheck = true
 		fault := brevet.AsError(b.db.dialect.fault(err))
 		return brevet.Errorf(brevet.Unavailable, "it is not known whether the change was kept: %s", fault).WithCause(err)
@@ -264,6 +268,6 @@ func (b *batch) commit() error {
 
 // rollback ends the transaction; after a commit it does nothing.
 func (b *batch) rollback() {
-	b.tx.Rollback()
+	b.link.rollback()
 	b.cancel()
 }

@@ -100,9 +100,9 @@ func (tx *Tx) CatalogsWaiting(limit int) ([]CatalogVersion, error) {
 }
 
 func (tx *Tx) catalogs(query string, limit int) ([]CatalogVersion, error) {
-	rows, err := tx.tx.QueryContext(tx.ctx, query, limit)
+	rows, err := tx.rows(query, limit)
 	if err != nil {
-		return nil, tx.failed(err)
+		return nil, err
 	}
 	defer rows.Close()
 	var out []CatalogVersion

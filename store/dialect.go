@@ -53,9 +53,9 @@ func (db *DB) connectSQLite(ctx context.Context, path string) (err error) {
 	}
 	base := "file:" + (&url.URL{Path: path}).EscapedPath() +
 		"?_pragma=busy_timeout(2000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=secure_delete(1)"
-	if db.writes, err = sql.Open("sqlite", base+"&_txlock=immediate&_pragma=wal_autocheckpoint("+walMost+")"); err == nil {
+	if db.writes, err = openLite(base + "&_txlock=immediate&_pragma=wal_autocheckpoint(" + walMost + ")"); err == nil {
 		db.writes.SetMaxOpenConns(1)
-		db.reads, err = sql.Open("sqlite", base+"&_pragma=query_only(1)&_pragma=wal_autocheckpoint(0)")
+		db.reads, err = openLite(base + "&_pragma=query_only(1)&_pragma=wal_autocheckpoint(0)")
 	}
 	if err != nil {
 		db.unlock()

@@ -78,7 +78,11 @@ func (tx *Tx) Enqueue(args river.JobArgs) error {
 		return err
 	}
 	tx.wrote = true
-	if _, err := tx.db.jobs.inserts.InsertTx(tx.ctx, tx.tx, args, nil); err != nil {
+	sqltx, err := tx.link.sqlTx(tx.ctx)
+	if err == nil {
+		_, err = tx.db.jobs.inserts.InsertTx(tx.ctx, sqltx, args, nil)
+	}
+	if err != nil {
 		return tx.failed(err)
 	}
 	return nil

@@ -186,8 +186,6 @@ type scanned struct {
 	digest, hashes   []byte
 }
 
-type scanner interface{ Scan(dest ...any) error }
-
 func (r *scanned) scan(s scanner) error {
 	return s.Scan(&r.pos, &r.micros, &r.kind, &r.customer, &r.seq, &r.salt, &r.details, &r.digest, &r.hashes)
 }

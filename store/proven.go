@@ -172,13 +172,13 @@ func (tx *Tx) readHashes(indexes []int64) ([]tlog.Hash, error) {
 
 func (tx *Tx) storedHashes(rows []int64) (map[int64][]byte, error) {
 	epoch := tx.db.Head().Epoch
-	list := make([]string, len(rows)) // numbers only
+	marks, places := make([]string, len(rows)), make([]any, len(rows))
 	for i, r := range rows {
-		list[i] = strconv.FormatInt(position(epoch, r), 10)
+		marks[i], places[i] = "$"+strconv.Itoa(i+1), position(epoch, r)
 	}
-	found, err := tx.tx.QueryContext(tx.ctx, `SELECT pos, hashes FROM events WHERE pos IN (`+strings.Join(list, ",")+`)`)
+	found, err := tx.rows(`SELECT pos, hashes FROM events WHERE pos IN (`+strings.Join(marks, ",")+`)`, places...)
 	if err != nil {
-		return nil, tx.failed(err)
+		return nil, err
 	}
 	defer found.Close()
 	stored := make(map[int64][]byte, len(rows))

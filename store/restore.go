@@ -162,7 +162,7 @@ func (db *DB) load(ctx context.Context, archive io.ReadSeeker, epoch int64) erro
 		return db.dialect.fault(err)
 	}
 	defer sqltx.Rollback()
-	l := &loader{tx: &Tx{db: db, ctx: ctx, tx: sqltx}, epoch: epoch}
+	l := &loader{tx: &Tx{db: db, ctx: ctx, link: sqlLink{sqltx}}, epoch: epoch}
 	if l.tables, err = l.tx.tables(); err != nil {
 		return err
 	}
@@ -210,9 +210,9 @@ func (l *loader) begin(a archiveLine) error {
 		return brevet.Errorf(brevet.Invalid, "the backup has a table that this version does not know: %s", brevet.Printable(a.Table)).
 			WithHint("restore with the brevetd that made it, or a newer one")
 	}
-	found, err := l.tx.tx.QueryContext(l.tx.ctx, `SELECT * FROM `+a.Table+` LIMIT 0`)
+	found, err := l.tx.rows(`SELECT * FROM ` + a.Table + ` LIMIT 0`)
 	if err != nil {
-		return l.tx.failed(err)
+		return err
 	}
 	ours, err := found.Columns()
 	if err := errors.Join(err, found.Close()); err != nil {
@@ -249,7 +249,7 @@ func (l *loader) flush() error {
 		q.WriteString("$" + strconv.Itoa(i+1))
 	}
 	q.WriteByte(')')
-	_, err := l.tx.tx.ExecContext(l.tx.ctx, q.String(), l.args...)
+	_, err := l.tx.link.exec(l.tx.ctx, q.String(), l.args)
 	l.args, l.rows = l.args[:0], 0
 	if err != nil {
 		return l.tx.failed(err)
@@ -269,9 +269,9 @@ func (db *DB) openEpoch(ctx context.Context, epoch int64, r Restored, end func(*
 	if err != nil {
 		return head, db.dialect.fault(err)
 	}
-	b := &batch{db: db, ctx: ctx, cancel: func() {}, tx: sqltx, stmts: map[string]*sql.Stmt{}}
+	b := &batch{db: db, ctx: ctx, cancel: func() {}, link: sqlLink{sqltx}}
 	defer b.rollback()
-	tx := &Tx{db: db, ctx: ctx, tx: sqltx, batch: b, alone: true}
+	tx := &Tx{db: db, ctx: ctx, link: b.link, batch: b, alone: true}
 	if err := db.takeRows(tx, head); err != nil {
 		return head, err
 	}

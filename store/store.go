@@ -58,8 +58,6 @@ type DB struct {
 	writes  *sql.DB // one connection on SQLite; shared with River
 	reads   *sql.DB
 	unlock  func()
-	writeQs stmts
-	readQs  stmts
 
 	queue   chan *job
 	closing chan struct{} // closed to end the writer
@@ -152,8 +150,6 @@ func (db *DB) Close() error {
 }
 
 func (db *DB) disconnect() error {
-	db.writeQs.close()
-	db.readQs.close()
 	err := db.writes.Close()
 	if db.reads != db.writes {
 		if err2 := db.reads.Close(); err == nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/brevet-access/brevet"
@@ -17,7 +16,7 @@ import (
 type Tx struct {
 	db    *DB
 	ctx   context.Context
-	tx    *sql.Tx
+	link  link
 	batch *batch // nil in View
 	now   time.Time
 	known audit.Head // in View: what this process knew before its snapshot was taken, so that all of it is in there
@@ -42,28 +41,32 @@ func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
 	if db.closed.Load() {
 		return errClosed
 	}
-	options := &sql.TxOptions{ReadOnly: true}
-	if db.dialect == onPostgres {
-		options.Isolation = sql.LevelRepeatableRead
-	}
 	if db.dialect == onSQLite {
 		// A context that can end costs a goroutine a statement, and a statement
 		// takes microseconds.
 		ctx = context.WithoutCancel(ctx)
 	}
 	known := db.Head() // before the first statement, which takes the snapshot
-	sqltx, err := db.reads.BeginTx(ctx, options)
+	l, err := db.snapshot(ctx)
 	if err != nil {
 		return db.dialect.fault(err)
 	}
-	defer db.readQs.prepare(db.reads)
-	defer sqltx.Rollback()
-	tx := &Tx{db: db, ctx: ctx, tx: sqltx, known: known, now: brevet.Instant(db.cfg.Now())}
+	defer l.rollback()
+	tx := &Tx{db: db, ctx: ctx, link: l, known: known, now: brevet.Instant(db.cfg.Now())}
 	if last := db.memory.lastTime(); tx.now.Before(last) {
 		tx.now = last
 	}
 	defer func() { tx.over = true }()
 	return fn(tx)
+}
+
+// snapshot begins a transaction that changes nothing.
+func (db *DB) snapshot(ctx context.Context) (link, error) {
+	if db.dialect == onSQLite {
+		return beginLite(ctx, db.reads, `BEGIN`)
+	}
+	tx, err := db.reads.BeginTx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead})
+	return sqlLink{tx}, err
 }
 
 // ReadsAside reports whether reads in a View beside the writer are cheaper
@@ -117,13 +120,7 @@ func (tx *Tx) beforeWrite() error {
 
 // plain runs a statement without arguments.
 func (tx *Tx) plain(query string) error {
-	var err error
-	if s := tx.stmt(query); s != nil {
-		_, err = s.ExecContext(tx.ctx)
-	} else {
-		_, err = tx.tx.ExecContext(tx.ctx, query)
-	}
-	if err != nil {
+	if _, err := tx.link.exec(tx.ctx, query, nil); err != nil {
 		return tx.failed(err)
 	}
 	return nil
@@ -134,17 +131,7 @@ func (tx *Tx) exec(query string, args ...any) (int64, error) {
 	if err := tx.beforeWrite(); err != nil {
 		return 0, err
 	}
-	var res sql.Result
-	var err error
-	if s := tx.stmt(query); s != nil {
-		res, err = s.ExecContext(tx.ctx, args...)
-	} else {
-		res, err = tx.tx.ExecContext(tx.ctx, query, args...)
-	}
-	if err != nil {
-		return 0, tx.failed(err)
-	}
-	n, err := res.RowsAffected()
+	n, err := tx.link.exec(tx.ctx, query, args)
 	if err != nil {
 		return 0, tx.failed(err)
 	}
@@ -157,22 +144,11 @@ func (tx *Tx) exec(query string, args ...any) (int64, error) {
 
 // row reads one row. Errors of Scan go through failed, except
 // [sql.ErrNoRows].
-func (tx *Tx) row(query string, args ...any) *sql.Row {
-	if s := tx.stmt(query); s != nil {
-		return s.QueryRowContext(tx.ctx, args...)
-	}
-	return tx.tx.QueryRowContext(tx.ctx, query, args...)
-}
+func (tx *Tx) row(query string, args ...any) scanner { return tx.link.row(tx.ctx, query, args) }
 
 // rows reads rows; the error has gone through failed.
-func (tx *Tx) rows(query string, args ...any) (*sql.Rows, error) {
-	var found *sql.Rows
-	var err error
-	if s := tx.stmt(query); s != nil {
-		found, err = s.QueryContext(tx.ctx, args...)
-	} else {
-		found, err = tx.tx.QueryContext(tx.ctx, query, args...)
-	}
+func (tx *Tx) rows(query string, args ...any) (rows, error) {
+	found, err := tx.link.query(tx.ctx, query, args)
 	if err != nil {
 		return nil, tx.failed(err)
 	}
@@ -188,100 +164,4 @@ func (tx *Tx) failed(err error) error {
 		tx.batch.dead = err
 	}
 	return err
-}
-
-// stmt returns the prepared form of query, or nil to have it run as it is:
-// always on PostgreSQL, whose driver keeps prepared statements itself, and
-// the first time on SQLite.
-func (tx *Tx) stmt(query string) *sql.Stmt {
-	if tx.db.dialect == onPostgres {
-		return nil
-	}
-	if tx.batch == nil {
-		if s := tx.db.readQs.get(query); s != nil {
-			return tx.tx.StmtContext(tx.ctx, s)
-		}
-		return nil
-	}
-	if s, ok := tx.batch.stmts[query]; ok {
-		return s
-	}
-	s := tx.db.writeQs.get(query)
-	if s == nil {
-		return nil
-	}
-	s = tx.tx.StmtContext(tx.ctx, s)
-	tx.batch.stmts[query] = s
-	return s
-}
-
-// stmts keeps prepared statements of a pool. A query that is asked for the
-// first time is only noted: it is prepared once the connection is free.
-type stmts struct {
-	mu     sync.RWMutex
-	ready  map[string]*sql.Stmt
-	wanted map[string]bool
-}
-
-// maxStmts bounds the statements that are kept; the queries of this package
-// are fewer.
-const maxStmts = 256
-
-func (s *stmts) get(query string) *sql.Stmt {
-	s.mu.RLock()
-	stmt := s.ready[query]
-	s.mu.RUnlock()
-	if stmt == nil {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.wanted == nil {
-			s.wanted = map[string]bool{}
-		}
-		s.wanted[query] = true
-	}
-	return stmt
-}
-
-// prepare prepares what was asked for. A query that cannot be prepared stays
-// unprepared; running it will say why.
-func (s *stmts) prepare(pool *sql.DB) {
-	s.mu.RLock()
-	n := len(s.wanted)
-	s.mu.RUnlock()
-	if n == 0 {
-		return
-	}
-	s.mu.Lock()
-	wanted := s.wanted
-	s.wanted = nil
-	s.mu.Unlock()
-	for query := range wanted {
-		stmt, err := pool.Prepare(query)
-		if err != nil {
-			continue
-		}
-		s.keep(query, stmt)
-	}
-}
-
-func (s *stmts) keep(query string, stmt *sql.Stmt) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ready == nil {
-		s.ready = map[string]*sql.Stmt{}
-	}
-	if s.ready[query] != nil || len(s.ready) >= maxStmts {
-		stmt.Close()
-		return
-	}
-	s.ready[query] = stmt
-}
-
-func (s *stmts) close() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, stmt := range s.ready {
-		stmt.Close()
-	}
-	s.ready = nil
 }

@@ -152,7 +152,6 @@ func (db *DB) run(jobs []*job) {
 			j.finish(refusals[j])
 		}
 	}
-	db.writeQs.prepare(db.writes)
 	db.foldRest()
 }
 
@@ -181,7 +180,7 @@ func (b *batch) runAll(jobs []*job, refusals map[*job]error) error {
 		if _, refused := refusals[j]; refused {
 			continue
 		}
-		tx := &Tx{db: b.db, ctx: b.ctx, tx: b.tx, batch: b, alone: len(jobs) == 1}
+		tx := &Tx{db: b.db, ctx: b.ctx, link: b.link, batch: b, alone: len(jobs) == 1}
 		err := tx.call(j.fn)
 		if b.dead == nil && err == nil {
 			err = tx.release()
