@@ -214,8 +214,7 @@ func (b *Broker) keep(ctx context.Context, o *order, have brevet.SessionID) (kep
 // named goes before all others. Where policy lets the caller have no more than
 // an emergency, no other grant counts.
 func (b *Broker) best(tx *store.Tx, o *order, now time.Time) (brevet.Grant, error) {
-	grants, err := tx.Grants(store.GrantFilter{Person: o.caller.Person.ID, Account: o.account.ID, Role: o.role.Name,
-		States: []brevet.GrantState{brevet.Active}, Limit: 1000})
+	grants, err := tx.ActiveGrants(o.caller.Person.ID, o.account.ID, o.role.Name)
 	if err != nil {
 		return brevet.Grant{}, err
 	}

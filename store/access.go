@@ -1,6 +1,8 @@
 package store
 
 import (
+	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -137,6 +139,19 @@ func (tx *Tx) Grants(want GrantFilter) ([]brevet.Grant, error) {
 		f.add("(state = 'active' AND end_at <= ? OR state = 'scheduled' AND waits_at <> 0 AND waits_at <= ?)", micros(*want.Over))
 	}
 	return list(tx, "grants", grants.columns, f, want.Limit, scanGrant)
+}
+
+var activeGrants = `SELECT ` + grants.columns + ` FROM grants WHERE person_id = $1 AND state = 'active' AND account = $2 AND role = $3`
+
+// ActiveGrants returns the person's grants of a role that are active as their
+// rows say, newest first. It is [Tx.Grants] for whoever issues: SQLite sorts
+// in a database of its own, even one row.
+func (tx *Tx) ActiveGrants(p brevet.PersonID, a brevet.AccountID, r brevet.RoleName) ([]brevet.Grant, error) {
+	found, err := read(tx, activeGrants, []any{string(p), string(a), string(r)}, math.MaxInt, scanGrant)
+	slices.SortFunc(found, func(a, b brevet.Grant) int {
+		return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(b.ID, a.ID))
+	})
+	return found, err
 }
 
 var sessions = newTable("this session", "sessions", "state <> 'ended'",

@@ -139,7 +139,12 @@ func list[T any](tx *Tx, table, columns string, f *filter, limit int, scan func(
 	} else {
 		limit = math.MaxInt
 	}
-	found, err := tx.rows(query, f.args...)
+	return read(tx, query, f.args, limit, scan)
+}
+
+// read reads up to limit rows of a query.
+func read[T any](tx *Tx, query string, args []any, limit int, scan func(scanner) (T, error)) ([]T, error) {
+	found, err := tx.rows(query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +213,7 @@ func text(v any) string {
 	return string(b)
 }
 
-// decoded scans stored JSON into v.
+// decoded scans stored JSON into v, which is zero.
 func decoded(v any) sql.Scanner { return jsonColumn{v} }
 
 type jsonColumn struct{ v any }
@@ -217,6 +222,9 @@ type jsonColumn struct{ v any }
 func (j jsonColumn) Scan(v any) error {
 	switch v := v.(type) {
 	case string:
+		if v == "null" || v == "{}" { // most of them
+			return nil
+		}
 		return json.Unmarshal([]byte(v), j.v)
 	case []byte:
 		return json.Unmarshal(v, j.v)
