@@ -77,9 +77,13 @@ func gaveUp(ctx context.Context) error {
 func (db *DB) write() {
 	jobs := make([]*job, 0, maxBatch)
 	for {
+		pause := patience
+		if len(jobs) <= 1 && len(db.queue) == 0 {
+			pause = 1 // a caller on their own, it seems
+		}
 		select {
 		case j := <-db.queue:
-			jobs = db.gather(append(jobs[:0], j))
+			jobs = db.gather(append(jobs[:0], j), pause)
 		case <-db.closing:
 			return
 		}
@@ -90,21 +94,30 @@ func (db *DB) write() {
 }
 
 // patience is how often in a row the writer looks at an empty queue before it
-// begins a batch. With nobody else about that takes a microsecond.
+// begins a batch, where callers come in a crowd. Each look lets others run,
+// for which the scheduler wakes whatever sleeps: one caller alone would wait
+// for nothing but that.
 const patience = 8
 
 // gather takes what else is queued. Callers that a batch has just woken get
 // a chance to queue up again, so that batches do not shrink to one.
-func (db *DB) gather(jobs []*job) []*job {
-	for idle := 0; idle < patience && len(jobs) < maxBatch; {
+func (db *DB) gather(jobs []*job, patience int) []*job {
+	for idle := 0; len(jobs) < maxBatch; {
 		select {
 		case j := <-db.queue:
 			jobs, idle = append(jobs, j), 0
 		default:
-			idle++
+			if idle++; idle >= patience {
+				return claim(jobs)
+			}
 			runtime.Gosched()
 		}
 	}
+	return claim(jobs)
+}
+
+// claim leaves out the jobs of callers who gave up.
+func claim(jobs []*job) []*job {
 	claimed := jobs[:0]
 	for _, j := range jobs {
 		if j.taken.CompareAndSwap(false, true) {
