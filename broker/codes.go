@@ -23,15 +23,18 @@ import (
 const (
 	sheetSalt   = "salt"   // base64url
 	sheetHashes = "hashes" // those of the codes in order, base64url, with spaces between them
+	sheetRounds = "rounds" // of PBKDF2 with HMAC-SHA-256
 )
 
-// How a code is hashed: 2^14 rounds make the 75 bits of a code as good as 89
-// for whoever reads the log, and cost a try about 3 ms.
 const (
 	saltSize   = 16
 	hashSize   = 32
-	hashRounds = 1 << 14
+	mostRounds = 1 << 20
 )
+
+// hashRounds is how often a code is hashed: that makes its 75 bits as good as 89
+// for whoever reads the log, and costs a try about 3 ms. A test takes fewer.
+var hashRounds = 1 << 14
 
 // Sheet is a fresh sheet of sealed codes, which are returned here and never
 // again.
@@ -55,7 +58,7 @@ func (b *Broker) NewSheet(ctx context.Context, c brevet.Caller) (Sheet, error) {
 	for range brevet.SheetSize {
 		code := brevet.NewSealedCode()
 		out.Codes = append(out.Codes, brevet.FormatSealedCode(code))
-		h, err := hashCode(code, salt)
+		h, err := hashCode(code, salt, hashRounds)
 		if err != nil {
 			return Sheet{}, err
 		}
@@ -74,7 +77,7 @@ func (b *Broker) NewSheet(ctx context.Context, c brevet.Caller) (Sheet, error) {
 		}
 		out.Made, out.Replaced = tx.Now(), before.index >= 0
 		e := brevet.Event{Kind: brevet.CodesMade, Actor: actor(c), Person: c.Person.ID, SignIn: c.SignIn.ID,
-			Data: map[string]string{sheetSalt: base64.RawURLEncoding.EncodeToString(salt), sheetHashes: strings.Join(hashes, " ")}}
+			Data: map[string]string{sheetSalt: base64.RawURLEncoding.EncodeToString(salt), sheetHashes: strings.Join(hashes, " "), sheetRounds: strconv.Itoa(hashRounds)}}
 		return post(tx, e)
 	})
 	if err != nil {
@@ -101,8 +104,8 @@ func (b *Broker) VoidSheet(ctx context.Context, c brevet.Caller) error {
 }
 
 // hashCode is what the log holds of a code.
-func hashCode(code string, salt []byte) ([]byte, error) {
-	return pbkdf2.Key(sha256.New, code, salt, hashRounds, hashSize)
+func hashCode(code string, salt []byte, rounds int) ([]byte, error) {
+	return pbkdf2.Key(sha256.New, code, salt, rounds, hashSize)
 }
 
 // sheet is somebody's sheet as the log proves it.
@@ -111,6 +114,7 @@ type sheet struct {
 	index  int64 // of the entry that made it; below zero: there is none
 	made   time.Time
 	salt   []byte
+	rounds int
 	hashes [][]byte
 	used   []bool
 }
@@ -128,7 +132,7 @@ func (s sheet) left() (n int) {
 // noSheet stands for the sheet of somebody who has none, so that a try against it
 // costs what any other does.
 func noSheet() sheet {
-	return sheet{index: -1, salt: make([]byte, saltSize), hashes: slices.Repeat([][]byte{make([]byte, hashSize)}, brevet.SheetSize), used: slices.Repeat([]bool{true}, brevet.SheetSize)}
+	return sheet{index: -1, salt: make([]byte, saltSize), rounds: hashRounds, hashes: slices.Repeat([][]byte{make([]byte, hashSize)}, brevet.SheetSize), used: slices.Repeat([]bool{true}, brevet.SheetSize)}
 }
 
 // sheetOf reads a person's sheet out of the log.
@@ -149,6 +153,9 @@ func sheetOf(tx *store.Tx, p brevet.PersonID) (sheet, error) {
 	}
 	s := sheet{person: p, index: i, made: e.Time}
 	if s.salt, err = base64.RawURLEncoding.DecodeString(e.Data[sheetSalt]); err != nil {
+		return noSheet(), disagree("sheet of person", string(p))
+	}
+	if s.rounds, err = strconv.Atoi(e.Data[sheetRounds]); err != nil || s.rounds < 1 || s.rounds > mostRounds {
 		return noSheet(), disagree("sheet of person", string(p))
 	}
 	for slot, text := range strings.Fields(e.Data[sheetHashes]) {

@@ -260,7 +260,6 @@ func TestSealedCodesRefused(t *testing.T) {
 // provider has spoken for long.
 func TestSealedCodesEnd(t *testing.T) {
 	h := newHouse(t)
-	security := h.login("security")
 	own, second := h.sheet("engineer"), h.sheet("lead")
 	refused := func(why, code, other string) {
 		t.Helper()
@@ -288,7 +287,7 @@ func TestSealedCodesEnd(t *testing.T) {
 	if _, _, err := h.sealed(own[0], second[0]); err != nil {
 		t.Fatalf("named by handle, of whom nobody spoke for long: %v", err)
 	}
-	security = h.login("security")
+	security := h.login("security")
 	if _, err := h.OffboardPerson(t.Context(), security, broker.OffboardPerson{Person: "lead", Reason: "left"}); err != nil {
 		t.Fatal(err)
 	}

@@ -133,7 +133,7 @@ func (b *Broker) tryCodes(ctx context.Context, in SealedGlass) (a attempt, err e
 }
 
 func (s sheet) try(code string) (slot int, err error) {
-	h, err := hashCode(code, s.salt)
+	h, err := hashCode(code, s.salt, s.rounds)
 	if err != nil {
 		return -1, err
 	}

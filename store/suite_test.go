@@ -108,7 +108,7 @@ func testSignIns(t *testing.T, tx *store.Tx) {
 	wantKind(t, tx.AddSignIn(s), brevet.Conflict)
 	same(t, "SignInByHash", s)(tx.SignInByHash(s.Hash))
 	isKind[brevet.SignIn](t, brevet.NotFound)(tx.SignInByHash([32]byte{}))
-	bare := brevet.SignIn{ID: "si_2", Hash: [32]byte{2}, Person: "pr_s", Created: noon.Add(time.Second), Used: noon, Expires: noon}
+	bare := brevet.SignIn{ID: "si_2", Hash: [32]byte{2}, Person: "pr_s", Only: "req_1", Created: noon.Add(time.Second), Used: noon, Expires: noon}
 	ok(t, "AddSignIn", tx.AddSignIn(bare))
 	forged := brevet.SignIn{ID: s.ID, Hash: [32]byte{9}, Person: "pr_2", Principal: brevet.Principal{Issuer: "x", Subject: "x"}, Provider: "x",
 		Proof: brevet.Proof{AuthTime: noon.Add(time.Hour), Methods: []string{"x"}, Class: "x", MFA: noon.Add(time.Hour)}, Device: "x",
