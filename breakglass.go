@@ -53,3 +53,25 @@ func (opened Event) Review(ok bool, comment string, by Actor, now time.Time) (Ev
 	return Event{Kind: BreakGlassReviewed, Time: now, Customer: opened.Customer, Actor: by, Person: opened.Person, Request: opened.Request,
 		Grant: opened.Grant, Account: opened.Account, Role: opened.Role, Reason: comment, Data: map[string]string{"verdict": verdict}}, nil
 }
+
+// OfflineKey is the key under which the Data of a [BreakGlassOpened] event
+// names the offline key by which access was opened, while the broker was out
+// of reach; the event was recorded later, from a record that the key signed.
+const OfflineKey = "offline"
+
+// Imported returns the events about a grant that was opened offline, of which
+// a record came later: somebody helped themselves, and from the first moment
+// on the log says that the grant is over, so that nothing is issued under it.
+// digest names the record, data says what else it tells.
+func (g Grant) Imported(reason, review, digest string, data map[string]string, by Actor, now time.Time) []Event {
+	opened := g.Glass(reason, review, by, now)
+	opened.Digest = digest
+	for key, value := range data {
+		if value != "" {
+			opened.Data[key] = value
+		}
+	}
+	ended := g.event(GrantEnded, by, now)
+	ended.Reason = "opened offline; nothing is issued under it"
+	return []Event{opened, ended}
+}

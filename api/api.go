@@ -50,6 +50,7 @@ const (
 	RouteExtend     = "POST /v1/grants/{id}/extend"     // Extend -> Request
 	RouteBreakGlass = "POST /v1/break-glass"            // BreakGlass -> Glass
 	RouteSealed     = "POST /v1/break-glass/codes"      // SealedGlass -> SealedOpened; needs no sign-in
+	RouteImport     = "POST /v1/break-glass/import"     // Record -> Imported
 	RouteNewSheet   = "POST /v1/codes"                  // -> Sheet
 	RouteSheets     = "GET /v1/codes"                   // -> Sheets
 	RouteVoidSheet  = "POST /v1/codes/void"

@@ -42,4 +42,24 @@ type Review struct {
 	By        string    `json:"by,omitempty"`
 	Verdict   string    `json:"verdict,omitempty" enum:"ok,not ok"`
 	Comment   string    `json:"comment,omitempty"`
+	Offline   string    `json:"offline,omitempty" doc:"id of the offline key by which it was opened"`
+}
+
+// Record is what an offline key wrote about an emergency.
+type Record struct {
+	Record string `json:"record" doc:"the file's text" maxLength:"100000"`
+}
+
+// Imported is an emergency that was opened offline, now on record, and how far
+// the word has spread.
+type Imported struct {
+	Review   Review    `json:"review"`
+	Again    bool      `json:"again,omitempty" doc:"it was on record already"`
+	Alive    time.Time `json:"alive,omitzero" doc:"when what is out dies by itself; absent: nothing is"`
+	Access   string    `json:"access_key,omitempty" doc:"id of the access key, as CloudTrail has it"`
+	Shared   []string  `json:"shared" doc:"holders who gave their share of the key"`
+	Key      string    `json:"key" doc:"id of the offline key, which wants to be replaced"`
+	Channels int       `json:"channels" doc:"that are to be told"`
+	Tried    int       `json:"tried" doc:"so far"`
+	Arrived  int       `json:"arrived" doc:"took the message; the others are tried on"`
 }

@@ -31,11 +31,12 @@ import (
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/catalog"
+	"github.com/brevet-access/brevet/glass"
 	"github.com/brevet-access/brevet/policy"
 	"github.com/brevet-access/brevet/store"
 )
 
-// Config is what a Broker works with. Everything but Ensure, Prove, Fits, Check, Contract, Idle, Absolute,
+// Config is what a Broker works with. Everything but Ensure, Prove, Fits, Check, OfflineKeys, Contract, Idle, Absolute,
 // Endpoint and Log is required; every field that is a function is set by package
 // service.
 type Config struct {
@@ -57,6 +58,9 @@ type Config struct {
 	// Check asks a configured check by its name whether the ticket or the reason
 	// of a request counts, and why not; nil: there are none.
 	Check func(ctx context.Context, name string, q Question) (ok bool, why string, err error)
+	// OfflineKeys returns the public keys whose records of emergencies count for
+	// a customer; nil: none do.
+	OfflineKeys func(brevet.CustomerID) (glass.KeySet, error)
 	// OnePerson lets one person change the catalog (law 12 off), which the log
 	// and whoever lists its versions are told.
 	OnePerson bool

@@ -114,14 +114,15 @@ func tellEmergency(tx *store.Tx, opened brevet.Event, at int64) (a Access, cutof
 
 // tellOf folds an entry if it is about the emergency.
 func tellOf(tx *store.Tx, t *teller, opened brevet.Event, r store.Row) error {
-	if r.Customer != opened.Customer || r.Erased || !bytes.Contains(r.Details, []byte(opened.Grant)) && !bytes.Contains(r.Details, []byte(opened.Request)) {
+	about := bytes.Contains(r.Details, []byte(opened.Grant)) || opened.Request != "" && bytes.Contains(r.Details, []byte(opened.Request))
+	if r.Customer != opened.Customer || r.Erased || !about {
 		return nil
 	}
 	e, err := tx.Proven(r.Index)
 	if err != nil {
 		return err
 	}
-	if e.Request == opened.Request || e.Grant == opened.Grant {
+	if opened.Request != "" && e.Request == opened.Request || e.Grant == opened.Grant {
 		t.fold(r.Index, e)
 	}
 	return nil

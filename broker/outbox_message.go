@@ -233,6 +233,12 @@ func (w *wording) urgent() {
 		return
 	case brevet.BreakGlassOpened:
 		w.m.Title = "BREAK-GLASS: " + w.who + " opens " + w.target + " without approval"
+		if e.Data[brevet.OfflineKey] != "" {
+			w.m.Title = "BREAK-GLASS: " + w.who + " opened " + w.target + " with the offline key"
+			w.fact("shares of", strings.ReplaceAll(e.Data["shared"], ",", ", "))
+			w.fact("access key", e.Data["access_key"])
+			w.fact("outcome", e.Data["outcome"])
+		}
 	case brevet.BreakGlassReminded:
 		w.m.Title = "still to be reviewed: the break-glass of " + w.who + " in " + w.target
 	case brevet.RevocationFailed:

@@ -27,6 +27,7 @@ type ReviewView struct {
 	By        brevet.Handle
 	Verdict   string
 	Comment   string
+	Offline   string // id of the offline key by which it was opened, while the broker was out of reach; "" if it was not
 }
 
 // Reviews lists emergencies, newest first: those that wait for a review by
@@ -81,6 +82,9 @@ func (b *Broker) reviewView(tx *store.Tx, c brevet.Caller, e brevet.Event) (Revi
 		Waits: e.Data["review"], Mine: e.Person == c.Person.ID}
 	if e.End != nil {
 		v.End = *e.End
+	}
+	if v.Offline = e.Data[brevet.OfflineKey]; v.Offline != "" { // others may have brought the record
+		v.Who, v.Opened = brevet.Handle(e.Data["handle"]), *e.Start
 	}
 	i, seen := tx.Latest(store.ReviewKey(e.Grant))
 	if !seen {

@@ -148,18 +148,35 @@ func (c *carrying) widen(ctx context.Context, list []brevet.Revocation, as breve
 // stand begins a session in the role of a revoked grant, with its tag and its
 // holder as source identity.
 func (c *carrying) stand(ctx context.Context, r brevet.Revocation) (p probing, err error) {
-	role, ok := c.role(r.Role)
+	role, ok := c.stands(r)
 	if !ok {
 		return p, brevet.Errorf(brevet.CloudRefused, "role %s has left the catalog, so it cannot be seen what its sessions may do", r.Role)
 	}
 	if p.errand, err = c.b.openOwn(ctx, prober, c.rules, c.account, role, "see that grant "+string(r.Grant)+" is cut off"); err != nil {
 		return p, err
 	}
-	p.cred, err = c.b.enter(ctx, p.errand, brevet.Issue{Account: c.account, Role: r.Role, MFA: role.MFA, Errand: brevet.ErrandTry, Source: r.Handle}, r.Grant)
+	p.cred, err = c.b.enter(ctx, p.errand, brevet.Issue{Account: c.account, Role: role.Name, MFA: role.MFA, Errand: brevet.ErrandTry, Source: r.Handle}, r.Grant)
 	if err != nil {
 		c.b.closeOwn(ctx, p.errand)
 	}
 	return p, err
+}
+
+// stands returns the role in which it is seen that a revocation counts: the
+// grant's own. Into one that trusts only the offline issuer the broker has no
+// way; the customer's revoker denies by one policy that every role has, so
+// another one shows as well that the cloud holds it.
+func (c *carrying) stands(r brevet.Revocation) (brevet.Role, bool) {
+	role, ok := c.role(r.Role)
+	if !ok || !role.Offline {
+		return role, ok
+	}
+	roles := c.rules.RolesIn(c.account.ID)
+	i := slices.IndexFunc(roles, func(r brevet.Role) bool { return !r.Offline })
+	if i < 0 {
+		return brevet.Role{}, false
+	}
+	return roles[i], true
 }
 
 func (c *carrying) role(name brevet.RoleName) (brevet.Role, bool) {
@@ -211,7 +228,7 @@ func (c *carrying) see(ctx context.Context, r brevet.Revocation) error {
 		}
 	}
 	defer c.b.closeOwn(ctx, p.errand)
-	role, _ := c.role(r.Role)
+	role, _ := c.stands(r)
 	free, err := slot(ctx, c.b.revoking.tries)
 	if err != nil {
 		return err
@@ -223,7 +240,7 @@ func (c *carrying) see(ctx context.Context, r brevet.Revocation) error {
 	}
 	began, seen := c.b.now(), 0
 	for pause := time.Second; ; pause = min(2*pause, 10*time.Second) {
-		refused, err := c.refused(ctx, p, r, allowed)
+		refused, err := c.refused(ctx, p, role.Name, allowed)
 		if err != nil {
 			return err
 		}
@@ -268,14 +285,14 @@ func (c *carrying) allowed(ctx context.Context, e errand, role brevet.Role) ([]s
 
 // refused reports whether the session is refused all that is allowed without
 // the tag.
-func (c *carrying) refused(ctx context.Context, p probing, r brevet.Revocation, allowed []string) (bool, error) {
+func (c *carrying) refused(ctx context.Context, p probing, role brevet.RoleName, allowed []string) (bool, error) {
 	free, err := slot(ctx, c.b.revoking.tries)
 	if err != nil {
 		return false, err
 	}
 	defer free()
 	denied := 0
-	for _, t := range c.b.Clouds["aws"].Try(ctx, p.cred, c.account, r.Role) {
+	for _, t := range c.b.Clouds["aws"].Try(ctx, p.cred, c.account, role) {
 		byItsEnd := strings.Contains(t.Detail, "session policy")
 		if t.Result == brevet.TryDenied && !byItsEnd && slices.Contains(allowed, t.Action) {
 			denied++

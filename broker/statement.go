@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/brevet-access/brevet"
@@ -51,6 +52,7 @@ type Access struct {
 	Requested  time.Time  `json:"requested"`
 	Approvals  []Approved `json:"approvals"`
 	BreakGlass bool       `json:"break_glass,omitempty"`
+	Offline    string     `json:"offline,omitempty"` // id of the offline key by which it was opened
 	Review     string     `json:"review,omitempty"` // what somebody else thought of it
 	Start      time.Time  `json:"start"`
 	End        time.Time  `json:"end"`           // when it was over, or will be
@@ -183,6 +185,17 @@ func (t *teller) fold(index int64, e brevet.Event) {
 			a.Approvals = append(a.Approvals, Approved{By: e.Actor.String(), At: e.Time, Comment: e.Reason})
 			a.Entries = append(a.Entries, index)
 		}
+	case brevet.BreakGlassOpened:
+		a := t.grants[e.Grant]
+		if a == nil && e.Data[brevet.OfflineKey] != "" {
+			a = offlineAccess(e)
+			t.grants[e.Grant] = a
+			t.order = append(t.order, a)
+		}
+		if a != nil {
+			a.BreakGlass = true
+			a.Entries = append(a.Entries, index)
+		}
 	case brevet.CustomerOffboarded:
 		t.left = e.Time.Format(time.RFC3339) + " by " + e.Actor.String() + ": " + e.Reason
 	case brevet.GrantOpened:
@@ -199,6 +212,20 @@ func (t *teller) fold(index int64, e brevet.Event) {
 	}
 }
 
+// offlineAccess begins the story of an emergency that was opened while the
+// broker was out of reach: those who gave their shares stand for approvers.
+func offlineAccess(e brevet.Event) *Access {
+	a := &Access{Grant: string(e.Grant), Who: e.Data["handle"], Person: string(e.Person), Account: string(e.Account), Role: string(e.Role), Reason: e.Reason,
+		Offline: e.Data[brevet.OfflineKey], Approvals: []Approved{}, Sessions: []Entered{}}
+	if e.Start != nil && e.End != nil {
+		a.Requested, a.Start, a.End = *e.Start, *e.Start, *e.End
+	}
+	for h := range strings.SplitSeq(e.Data["shared"], ",") {
+		a.Approvals = append(a.Approvals, Approved{By: h, At: a.Start, Comment: "gave a share of the offline key"})
+	}
+	return a
+}
+
 // under folds an event about a grant, and reports whether it tells anything.
 func (t *teller) under(a *Access, e brevet.Event) bool {
 	switch e.Kind {
@@ -211,6 +238,9 @@ func (t *teller) under(a *Access, e brevet.Event) bool {
 			a.Entries = append(a.Entries, more.Entries...)
 		}
 	case brevet.GrantEnded, brevet.GrantRevoked:
+		if a.Offline != "" { // what the record says counts: the log ended it when it came
+			break
+		}
 		a.Ended = e.Reason
 		if e.Kind == brevet.GrantRevoked {
 			a.Ended = "revoked by " + e.Actor.String() + ": " + e.Reason
@@ -223,12 +253,13 @@ func (t *teller) under(a *Access, e brevet.Event) bool {
 		if e.End != nil {
 			in.Expires = *e.End
 		}
+		if e.Start != nil { // it was recorded later
+			in.Start = *e.Start
+		}
 		if e.Kind == brevet.SessionInDoubt {
 			in.Doubt = e.Reason
 		}
 		a.Sessions = append(a.Sessions, in)
-	case brevet.BreakGlassOpened:
-		a.BreakGlass = true
 	case brevet.BreakGlassReviewed:
 		a.Review = cmp.Or(e.Data["verdict"], "reviewed") + " by " + e.Actor.String() + ": " + e.Reason
 	case brevet.RevocationConfirmed:

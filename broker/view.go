@@ -132,6 +132,10 @@ func (b *Broker) grantView(tx *store.Tx, g brevet.Grant, now time.Time) (GrantVi
 		return v, err
 	}
 	v.Holder = p.Handle
+	if g.Request == "" { // opened offline: nobody was asked
+		err := b.offlineView(tx, g, now, &v)
+		return v, err
+	}
 	r, err := tx.Request(g.Request)
 	if err != nil {
 		return v, err

@@ -27,3 +27,9 @@ func (c *Client) Reviews(ctx context.Context, all bool) ([]api.Review, error) {
 func (c *Client) Review(ctx context.Context, grant string, in api.Verdict) (api.Review, error) {
 	return ask[api.Review](ctx, c, api.RouteReview, []string{grant}, nil, in)
 }
+
+// Import brings the record of an emergency that was opened offline. The answer
+// may take 30 s: so long everybody is told.
+func (c *Client) Import(ctx context.Context, in api.Record) (api.Imported, error) {
+	return ask[api.Imported](ctx, c, api.RouteImport, nil, nil, in)
+}

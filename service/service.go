@@ -112,6 +112,7 @@ func openKeys(cfg Config, opt Options, issuer string) (*signer.Keys, error) {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, brevet.Errorf(brevet.Invalid, "keys: %s", err)
 	}
+	kept = slices.DeleteFunc(kept, func(e os.DirEntry) bool { return e.Name() == offlineFolder }) // public keys
 	root, err := signer.LoadRoot(cfg.RootKey, len(kept) == 0)
 	if err != nil {
 		return nil, err
