@@ -130,7 +130,9 @@ func (b *Broker) Revoke(ctx context.Context, c brevet.Caller, id brevet.GrantID,
 	out, err := b.end(ctx, c, id, "revoke", key, func(tx *store.Tx, g brevet.Grant) error {
 		all := RevokedAll{ID: brevet.NewID[brevet.RevocationID](tx.Now())}
 		act = all.ID
-		if g.State == brevet.Ended || g.State == brevet.Revoked || tx.GrantOver(g.ID) {
+		if offline, err := openedOffline(tx, g.ID); err != nil {
+			return err
+		} else if !offline && (g.State == brevet.Ended || g.State == brevet.Revoked || tx.GrantOver(g.ID)) {
 			return brevet.Errorf(brevet.Conflict, "grant %s is %s already", g.ID, g.State)
 		}
 		return b.revokeAllIn(tx, c, RevokeAll{Grant: id, Reason: reason}, nil, &all)

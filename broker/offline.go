@@ -253,3 +253,15 @@ func (b *Broker) offlineView(tx *store.Tx, g brevet.Grant, now time.Time, v *Gra
 	v.Sessions = len(live)
 	return err
 }
+
+// openedOffline reports whether the log says that the grant was opened while
+// the broker was out of reach: it is over from the first, and yet something may
+// be out under it.
+func openedOffline(tx *store.Tx, id brevet.GrantID) (bool, error) {
+	i, ok := tx.Latest(store.GlassKey(id))
+	if !ok {
+		return false, nil
+	}
+	e, err := tx.Proven(i)
+	return e.Data[brevet.OfflineKey] != "", err
+}

@@ -167,12 +167,14 @@ func (c *carrying) stand(ctx context.Context, r brevet.Revocation) (p probing, e
 // way; the customer's revoker denies by one policy that every role has, so
 // another one shows as well that the cloud holds it.
 func (c *carrying) stands(r brevet.Revocation) (brevet.Role, bool) {
-	role, ok := c.role(r.Role)
-	if !ok || !role.Offline {
-		return role, ok
+	if role, ok := c.role(r.Role); ok {
+		return role, true
 	}
 	roles := c.rules.RolesIn(c.account.ID)
-	i := slices.IndexFunc(roles, func(r brevet.Role) bool { return !r.Offline })
+	if !slices.ContainsFunc(roles, func(o brevet.Role) bool { return o.Name == r.Role && o.Offline }) {
+		return brevet.Role{}, false
+	}
+	i := slices.IndexFunc(roles, func(o brevet.Role) bool { return !o.Offline })
 	if i < 0 {
 		return brevet.Role{}, false
 	}

@@ -53,7 +53,7 @@ type Access struct {
 	Approvals  []Approved `json:"approvals"`
 	BreakGlass bool       `json:"break_glass,omitempty"`
 	Offline    string     `json:"offline,omitempty"` // id of the offline key by which it was opened
-	Review     string     `json:"review,omitempty"` // what somebody else thought of it
+	Review     string     `json:"review,omitempty"`  // what somebody else thought of it
 	Start      time.Time  `json:"start"`
 	End        time.Time  `json:"end"`           // when it was over, or will be
 	Ended      string     `json:"ended"`         // how: time, handed back, revoked by …; "" while it lives

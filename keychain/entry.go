@@ -35,6 +35,7 @@ type Credential struct {
 	Tried           time.Time `json:"tried,omitzero"` // when the server was last found out of reach
 	Region          string    `json:"region,omitempty"`
 	Endpoint        string    `json:"endpoint,omitempty"` // "" = AWS's own
+	Offline         bool      `json:"offline,omitempty"`  // made without the server, which knows nothing of it
 }
 
 // String names the access key and no secret.
@@ -61,8 +62,12 @@ func (c Credential) Usable(now time.Time, remaining time.Duration) bool {
 
 // Fresh reports whether the credential may be handed out at now without a
 // question: the server's word is young, and the end is not near. A word from
-// the future (the clock was moved) is not young.
+// the future (the clock was moved) is not young. Of one that was made offline
+// the server has no word.
 func (c Credential) Fresh(now time.Time, remaining time.Duration) bool {
+	if c.Offline {
+		return c.Usable(now, remaining)
+	}
 	age := now.Sub(c.Heard)
 	return age >= 0 && age < FreshFor && c.Usable(now, max(remaining, c.early()))
 }
@@ -149,6 +154,26 @@ func (v *Vault) PutToken(server string, t Token) error {
 		}
 	}
 	return v.put(tokenName(server), t)
+}
+
+// callName is what the entry of a call is called.
+func callName(target string) string { return "call-" + short(target) }
+
+// Call returns what is kept of a call for target to the holders of an offline
+// key, and whether there is anything.
+func (v *Vault) Call(target string) ([]byte, bool) {
+	plain, err := v.get(callName(target))
+	return plain, err == nil
+}
+
+// PutCall keeps a call: JSON, and a secret for as long as the call lives.
+func (v *Vault) PutCall(target string, call json.RawMessage) error {
+	return v.put(callName(target), call)
+}
+
+// DropCall forgets a call.
+func (h *Home) DropCall(target string) error {
+	return remove(h.path("cache", callName(target)+".sealed"))
 }
 
 // Credential returns what is cached for target at server, and whether there

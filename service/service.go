@@ -21,6 +21,7 @@ import (
 	"github.com/brevet-access/brevet/broker"
 	"github.com/brevet-access/brevet/catalog"
 	"github.com/brevet-access/brevet/cloud/aws"
+	"github.com/brevet-access/brevet/glass"
 	"github.com/brevet-access/brevet/iam"
 	"github.com/brevet-access/brevet/idp/oidc"
 	"github.com/brevet-access/brevet/oncall"
@@ -136,6 +137,7 @@ func (s *Service) newBroker(channels []broker.Channel) *broker.Broker {
 		Center: broker.Center{Find: center.Find, Admit: center.Admit, Dismiss: center.Dismiss, Present: center.Present},
 		Seal:   s.Keys.Seal, Unseal: s.Keys.Unseal, Ensure: s.Keys.Ensure, Endpoint: s.opt.Endpoint, Contract: stack.NewestContract, Shells: opensShells, Pause: s.opt.Pause, Prove: s.prove, Fits: aws.Fits, Check: s.checks(), LogKey: s.Keys.LogKey(),
 		Idle: s.cfg.idle, Absolute: s.cfg.absolute, Now: s.opt.Now, Log: s.opt.Log, Shifts: s.onCall().Shifts}
+	c.OfflineKeys = func(id brevet.CustomerID) (glass.KeySet, error) { return OfflineKeys(s.cfg, id) }
 	c.URL, c.Channels, c.OnePerson = s.cfg.URL, channels, s.cfg.OnePerson
 	for _, p := range s.cfg.Providers {
 		c.Providers = append(c.Providers, s.provider(p))

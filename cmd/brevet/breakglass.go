@@ -31,11 +31,13 @@ func (c *cli) breakGlass() *cobra.Command {
 			}
 			return c.print(g, func() { c.showGlass(s, g) })
 		})
-	cmd.Example = "  brevet break-glass acme-prod/Admin --reason \"db-7 is down\"\n  brevet break-glass acme-prod/Admin --reason \"db-7 is down\" --codes --as engineer --with lead"
+	cmd.Example = "  brevet break-glass acme-prod/Admin --reason \"db-7 is down\"\n  brevet break-glass acme-prod/Admin --reason \"db-7 is down\" --codes --as engineer --with lead\n  brevet break-glass acme-prod/BreakGlass --reason \"brevet is down, and db-7\" --offline --as engineer --bundle bundle.json"
 	cmd.ValidArgsFunction = c.completeTarget
 	cmd.Flags().StringVar(&in.Duration, "for", "", "how long, as 30m; at most 1h")
 	cmd.Flags().StringVar(&in.Reason, "reason", "", "one line for everybody who is told, and the log")
 	c.flagCodes(cmd, &in)
+	c.flagOffline(cmd, &in)
+	cmd.AddCommand(c.shareGlass(), c.importGlass())
 	return c.flagJSON(cmd)
 }
 

@@ -27,7 +27,7 @@ type sealedFlags struct {
 func (c *cli) flagCodes(cmd *cobra.Command, in *api.BreakGlass) {
 	var f sealedFlags
 	cmd.Flags().BoolVar(&f.codes, "codes", false, "nobody can sign in: use a sealed code of yours and one of a second person")
-	cmd.Flags().StringVar(&f.as, "as", "", "with --codes: your handle")
+	cmd.Flags().StringVar(&f.as, "as", "", "with --codes or --offline: your handle")
 	cmd.Flags().StringVar(&f.with, "with", "", "with --codes: the handle of the second person")
 	signedIn := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

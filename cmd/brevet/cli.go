@@ -109,6 +109,10 @@ func (c *cli) sessionAt(target string) (*session, error) {
 		if g, ok := o.vault.Glass(o.server, t.String(), c.now()); ok {
 			return c.sessionBy(o, g.Token, &g), nil
 		}
+		if k, ok := o.vault.Credential(o.server, t.String()); ok && k.Offline && k.Usable(c.now(), 0) { // of use also to who is not signed in
+			token, _ := o.vault.Token(o.server)
+			return c.sessionBy(o, token, nil), nil
+		}
 	}
 	return c.session()
 }

@@ -40,7 +40,7 @@ func (s *session) credential(ctx context.Context, w want) (c keychain.Credential
 		c, err = s.askFor(ctx, w, keychain.Credential{})
 		return c, false, err
 	}
-	if c, ok := s.vault.Credential(s.server, w.target); ok && !w.always && c.Fresh(s.now(), w.remaining) {
+	if c, ok := s.vault.Credential(s.server, w.target); ok && (!w.always || c.Offline) && c.Fresh(s.now(), w.remaining) {
 		return c, false, nil
 	}
 	began := s.now()

@@ -30,7 +30,12 @@ func (c *cli) review() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.print(r, func() { c.tell("Reviewed: %s of %s is %s.", r.Target, r.Person, r.Verdict) })
+			return c.print(r, func() {
+				c.tell("Reviewed: %s of %s is %s.", r.Target, r.Person, r.Verdict)
+				if r.Offline != "" {
+					c.tell("%s", wantsRotation(r.Offline))
+				}
+			})
 		})
 	cmd.Flags().BoolVar(&in.OK, "ok", false, "it was right to break the glass")
 	cmd.Flags().BoolVar(&no, "not-ok", false, "it was not")

@@ -20,6 +20,7 @@ var clock func() time.Time
 
 func devCommand() *cobra.Command {
 	var c sandbox.Config
+	var only bool
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "start the sandbox: a whole world on loopback",
@@ -33,9 +34,13 @@ begin anew. Who is on duty stands in rotas/on-call.yaml there, to be changed. It
 real access: its people and passwords are shown to whoever asks.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if only {
+				return cloudOnly(cmd.Context(), c, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			}
 			return dev(cmd.Context(), c, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
+	cmd.Flags().BoolVar(&only, "cloud-only", false, "the simulated AWS alone, as when broker, database and sign-in are gone")
 	cmd.Flags().StringVar(&c.Dir, "dir", ".brevet", "the `FOLDER` that holds the world")
 	cmd.Flags().StringVar(&c.Catalog, "catalog", "", "another catalog `FILE` than the sandbox's own; missing ids and audiences are made up in a copy")
 	cmd.Flags().StringVar(&c.Parts, "config", "", "a `FILE` with channels, checks and on_call, as brevet.yaml has them, beside the sandbox's own")
@@ -70,4 +75,14 @@ func dev(ctx context.Context, c sandbox.Config, stdout, stderr io.Writer) error 
 		}
 		fmt.Fprintf(stdout, "accounts %s       state in %s, Ctrl-C ends it\n", strings.Join(accounts, "   "), c.Dir)
 	})
+}
+
+// cloudOnly runs the simulated AWS of a world and nothing else.
+func cloudOnly(ctx context.Context, c sandbox.Config, stdout, stderr io.Writer) error {
+	c.Log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	w, err := sandbox.OpenCloud(c)
+	if err != nil {
+		return err
+	}
+	return w.ServeCloud(ctx, func() { fmt.Fprintf(stdout, "AWS (simulated) is ready   %s     and nothing else is\n", w.Facts.AWS) })
 }

@@ -5,6 +5,7 @@
 //	brevetd serve --config FILE      a real deployment
 //	brevetd check CATALOG            is this catalog sound?
 //	brevetd issuer publish DIR       what clouds read, as static files
+//	brevetd breakglass init          the key for when all of this is gone
 //	brevetd backup --out FILE        a snapshot of the database, into one file
 //	brevetd restore FILE             and back, into an empty one
 package main
@@ -41,7 +42,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return brevet.Errorf(brevet.Invalid, "%s", err).WithHint("brevetd help lists commands and flags")
 	})
-	root.AddCommand(devCommand(), serveCommand(), checkCommand(), issuerCommand(), backupCommand(), restoreCommand())
+	root.AddCommand(devCommand(), serveCommand(), checkCommand(), issuerCommand(), backupCommand(), restoreCommand(), breakglassCommand())
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0

@@ -88,7 +88,7 @@ func TestStories(t *testing.T) {
 			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"world": world, "as": as, "id": id, "owner": owner, "confirm": confirm, "mails": mails, "told": told, "page": page, "chrome": chrome,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"world": world, "as": as, "id": id, "owner": owner, "confirm": confirm, "mails": mails, "told": told, "holder": holder, "page": page, "chrome": chrome,
 			"clock": moveClock, "duty": duty, "outage": outage},
 		Condition: func(cond string) (bool, error) {
 			if name, ok := strings.CutPrefix(cond, "python:"); ok {
@@ -136,7 +136,7 @@ func world(ts *testscript.TestScript, neg bool, args []string) {
 	cmd.Stderr = &stderr
 	ts.Check(cmd.Start())
 	lines := bufio.NewScanner(out)
-	ready := lines.Scan() && strings.HasPrefix(lines.Text(), "brevet is ready")
+	ready := lines.Scan() && strings.Contains(lines.Text(), " is ready ")
 	if !ready {
 		cmd.Wait()
 		if neg {
