@@ -21,7 +21,7 @@ import (
 const pageSize = 500
 
 func (c *cli) audit() *cobra.Command {
-	return family("audit", "Read and check the log", c.auditLs(), c.auditVerify(), c.auditExport())
+	return family("audit", "Read and check the log", c.auditLs(), c.auditVerify(), c.auditExport(), c.auditApprovals())
 }
 
 func (c *cli) auditLs() *cobra.Command {
