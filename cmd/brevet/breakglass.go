@@ -17,7 +17,7 @@ const glassLimit = 50 * time.Second
 
 func (c *cli) breakGlass() *cobra.Command {
 	var in api.BreakGlass
-	cmd := c.command("break-glass TARGET --reason TEXT", "Get access in an emergency: everybody is told, somebody reviews it", exactly("TARGET"),
+	cmd := c.command("break-glass TARGET --reason TEXT", "Get access in an emergency; everybody is told", exactly("TARGET"),
 		func(ctx context.Context, s *session, args []string) error {
 			if err := checkGlass(&in, args[0]); err != nil {
 				return err

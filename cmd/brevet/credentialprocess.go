@@ -24,7 +24,7 @@ func (c *cli) credentialProcess() *cobra.Command {
 	var w want
 	cmd := &cobra.Command{
 		Use:   handout.Command + " TARGET",
-		Short: "Print a credential for AWS tools; brevet profiles sync sets it up",
+		Short: "Print a credential for AWS tools (brevet profiles sync)",
 		Long: `Print a credential as AWS tools want it of a credential_process.
 
 It never prompts and never waits for a person. A failure is exactly one line,
