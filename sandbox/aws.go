@@ -29,6 +29,8 @@ type AWSConfig struct {
 	// is deployed in the accounts whenever it is another one.
 	Catalog func() *catalog.Catalog
 
+	Users []CenterUser // whom IAM Identity Center knows
+
 	Dir  string           // the folder that keeps what the accounts hold; "": nothing outlives the process
 	Key  []byte           // 32 bytes that seal session tokens; keep them and sessions survive a restart
 	Host string           // the one Host header that is answered, host:port
@@ -53,11 +55,13 @@ type AWS struct {
 	ruling    atomic.Pointer[catalog.Catalog] // the catalog that was deployed last
 
 	buckets buckets
+	centers centers
 
 	mu      sync.Mutex // for estates
 	estates map[brevet.AccountID]*estate
 
 	post *postbox // of the broker's channels; nil: there are none
+	desk *desk    // of the broker's check; nil: there is none
 }
 
 // NewAWS returns a simulated AWS. The error is of kind invalid and names the
@@ -153,6 +157,8 @@ func (a *AWS) route(w http.ResponseWriter, r *http.Request) {
 		a.federation(w, r)
 	case r.URL.Path == "/webhook" && a.post != nil:
 		a.post.hook(w, r)
+	case strings.HasPrefix(r.URL.Path, "/tickets") && a.desk != nil:
+		a.desk.ServeHTTP(w, r)
 	case r.URL.Path == "/mailbox":
 		a.mailbox(w, r)
 	case r.URL.Path == "/favicon.ico":

@@ -38,9 +38,14 @@ type postbox struct {
 
 // newPostbox makes one whose webhook secret follows from key.
 func newPostbox(key []byte, now func() time.Time) *postbox {
+	return &postbox{secret: derived(key, "webhook"), now: now, seen: map[string]bool{}}
+}
+
+// derived returns the secret of that name that follows from key.
+func derived(key []byte, name string) []byte {
 	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte("webhook"))
-	return &postbox{secret: mac.Sum(nil), now: now, seen: map[string]bool{}}
+	mac.Write([]byte(name))
+	return mac.Sum(nil)
 }
 
 func (p *postbox) add(m mail) {
@@ -108,10 +113,8 @@ func readMail(raw []byte) (subject, text string, err error) {
 // hook receives webhooks as Standard Webhooks asks: the signature of the body
 // as it came, five minutes of tolerance, and each id once.
 func (p *postbox) hook(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 20<<10))
-	id, stamp := r.Header.Get("webhook-id"), r.Header.Get("webhook-timestamp")
-	at, numErr := strconv.ParseInt(stamp, 10, 64)
-	if r.Method != http.MethodPost || err != nil || numErr != nil || id == "" || p.now().Sub(time.Unix(at, 0)).Abs() > 5*time.Minute || !p.signed(id+"."+stamp+".", body, r.Header.Get("webhook-signature")) {
+	body, id, ok := readHook(w, r, p.secret, p.now())
+	if !ok {
 		http.Error(w, "not a webhook that the sandbox's broker signed", http.StatusBadRequest)
 		return
 	}
@@ -136,8 +139,19 @@ func (p *postbox) hook(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-func (p *postbox) signed(head string, body []byte, signatures string) bool {
-	mac := hmac.New(sha256.New, p.secret)
+// readHook reads a call that was signed with the secret at most five minutes
+// from now.
+func readHook(w http.ResponseWriter, r *http.Request, secret []byte, now time.Time) (body []byte, id string, ok bool) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 20<<10))
+	id, stamp := r.Header.Get("webhook-id"), r.Header.Get("webhook-timestamp")
+	at, numErr := strconv.ParseInt(stamp, 10, 64)
+	ok = r.Method == http.MethodPost && err == nil && numErr == nil && id != "" && now.Sub(time.Unix(at, 0)).Abs() <= 5*time.Minute &&
+		signedHook(secret, id+"."+stamp+".", body, r.Header.Get("webhook-signature"))
+	return body, id, ok
+}
+
+func signedHook(secret []byte, head string, body []byte, signatures string) bool {
+	mac := hmac.New(sha256.New, secret)
 	mac.Write([]byte(head))
 	mac.Write(body)
 	for s := range strings.FieldsSeq(signatures) {

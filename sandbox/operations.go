@@ -81,6 +81,9 @@ func operations() map[string]operation {
 	judged("sns", "2010-03-31", namedTopic, "DeleteTopic", "SetTopicAttributes")
 	judged("ssm", "", namedDocument, "DeleteDocument", "UpdateDocument")
 	judged("iam", "2010-05-08", namedPolicy, "DeletePolicy")
+	center, store := centerCalls()
+	add("sso", "", center)
+	add("identitystore", "", store)
 	add("lambda", "", map[string]operation{"GetFunction": {"", "", namedFunction, getFunction}, "Invoke": {"", "lambda:InvokeFunction", namedFunction, invoke}})
 	return all
 }

@@ -30,8 +30,8 @@
 //
 // One address stands for every service and region: which one is meant follows
 // from the scope of the signature. STS, CloudFormation, and the calls of IAM,
-// CloudTrail, Events, Logs, CloudWatch, SNS, SSM, Lambda and S3 that stacks,
-// brevet and newcomers need, are answered; anything else is refused in the
+// CloudTrail, Events, Logs, CloudWatch, SNS, SSM, Lambda, S3 and IAM Identity
+// Center that stacks, brevet and newcomers need, are answered; anything else is refused in the
 // form that the service's clients understand, by an error that says so. The
 // only function that runs is the stacks' revoker, or rather what it does.
 //

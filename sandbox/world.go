@@ -172,6 +172,8 @@ func (w *World) build(ctx context.Context, c Config, s secrets) (err error) {
 			return err
 		}
 	}
+	tickets := newDesk(s.AWSKey, c.Now)
+	cfg.Checks = append([]service.Check{tickets.check(w.Facts.AWS)}, cfg.Checks...)
 	cfg.Channels = append(w.post.channels(smtp, w.Facts.AWS), cfg.Channels...)
 	w.Service, err = service.Open(ctx, cfg, service.Options{Now: c.Now, Pause: c.Pause, Log: c.Log, Endpoint: w.Facts.AWS, Banner: banner, OnCall: oncall.Config{Dir: c.Dir},
 		Credentials: func(ctx context.Context) (brevet.Credential, error) { return w.Cloud.BrokerCredential(ctx) },
@@ -184,11 +186,11 @@ func (w *World) build(ctx context.Context, c Config, s secrets) (err error) {
 	cat := w.Service.Broker.Catalog
 	w.Cloud, err = NewAWS(AWSConfig{Key: s.AWSKey, Host: w.host(2), Now: c.Now, Log: c.Log,
 		Accounts: func() []brevet.Account { return cat().Accounts },
-		Catalog:  cat, JWKS: w.jwks, Dir: filepath.Join(c.Dir, "aws"), Propagation: c.Propagation})
-	w.Cloud.post = w.post
+		Users:    w.centerUsers(s.People), Catalog: cat, JWKS: w.jwks, Dir: filepath.Join(c.Dir, "aws"), Propagation: c.Propagation})
 	if err != nil {
 		return err
 	}
+	w.Cloud.post, w.Cloud.desk = w.post, tickets
 	for _, a := range cat().Accounts {
 		customer, _ := cat().CustomerByID(a.Customer)
 		w.Facts.Accounts = append(w.Facts.Accounts, AccountFact{Name: a.Name, ID: string(a.ID), Customer: customer.Name, Region: a.Region, Owner: w.Cloud.Owner(a.ID)})
@@ -197,6 +199,15 @@ func (w *World) build(ctx context.Context, c Config, s secrets) (err error) {
 		w.Facts.People = append(w.Facts.People, PersonFact{Username: p.Username, Password: p.Password, TOTP: p.TOTP, Groups: p.Groups})
 	}
 	return nil
+}
+
+// centerUsers are the people as an identity provider brings them to IAM
+// Identity Center.
+func (w *World) centerUsers(people []Person) (out []CenterUser) {
+	for _, p := range people {
+		out = append(out, CenterUser{Name: p.Username, Issuer: w.Facts.SignIn, Subject: w.IDP.subject(p.Username)})
+	}
+	return out
 }
 
 // jwks hands the simulated AWS the keys that a customer's issuer publishes:

@@ -27,6 +27,9 @@ type Check struct {
 	SecretFile   string   `yaml:"secret_file"`   // whsec_…, as Standard Webhooks have it
 	AllowPrivate []string `yaml:"allow_private"` // networks that it may be in, beside public ones
 
+	// Secret is read from SecretFile; the sandbox sets it.
+	Secret string `yaml:"-"`
+
 	secret  []byte
 	private []netip.Prefix
 }
@@ -51,18 +54,26 @@ func (c *Check) check(i int, seen map[string]bool, bad []string) []string {
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.Scheme != "https" && !local {
 		bad = append(bad, at+"url: must be https://…; http only on 127.0.0.1, with that in allow_private")
 	}
-	if c.SecretFile == "" {
+	if c.Secret != "" && c.readSecret(c.Secret) != nil || c.SecretFile == "" && c.Secret == "" {
 		bad = append(bad, at+"secret_file: name the file of the secret that requests are signed with")
 	}
 	return bad
 }
 
-func (c *Check) readSecret() error {
+// readSecretFile reads the file of the secret, where one is named.
+func (c *Check) readSecretFile() error {
+	if c.SecretFile == "" {
+		return nil
+	}
 	text, err := os.ReadFile(c.SecretFile)
 	if err != nil {
 		return brevet.Errorf(brevet.Invalid, "checks.%s.secret_file: %s", c.Name, err)
 	}
-	if c.secret, err = notify.ParseWebhookSecret(strings.TrimSpace(string(text))); err != nil {
+	return c.readSecret(strings.TrimSpace(string(text)))
+}
+
+func (c *Check) readSecret(text string) (err error) {
+	if c.secret, err = notify.ParseWebhookSecret(text); err != nil {
 		e := *brevet.AsError(err)
 		e.Message = "checks." + c.Name + ".secret_file: " + e.Message
 		return &e

@@ -132,11 +132,11 @@ func TestCheckConfig(t *testing.T) {
 			t.Errorf("%q: %q", want, bad)
 		}
 	}
-	if err := good.readSecret(); err != nil || len(good.secret) != 24 {
+	if err := good.readSecretFile(); err != nil || len(good.secret) != 24 {
 		t.Errorf("%v, %d bytes", err, len(good.secret))
 	}
 	os.WriteFile(secret, []byte("hunter2hunter2"), 0o600)
-	if err := good.readSecret(); err == nil || strings.Contains(err.Error(), "hunter2") {
+	if err := good.readSecretFile(); err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("a secret that is none: %v", err)
 	}
 }

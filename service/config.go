@@ -240,7 +240,7 @@ func (c *Config) checkParts(bad []string) []string {
 
 func (c *Config) readSecrets() error {
 	for i := range c.Checks {
-		if err := c.Checks[i].readSecret(); err != nil {
+		if err := c.Checks[i].readSecretFile(); err != nil {
 			return err
 		}
 	}

@@ -247,7 +247,7 @@ func TestCheck(t *testing.T) {
 	file := filepath.Join(dir, "c.yaml")
 	for old, tt := range map[string]struct{ new, want string }{
 		"#":                             {"#", ""},
-		"contract: 1":                   {"contract: 99", "c.yaml:19: customers[0].accounts[0].contract: there is no contract 99"},
+		"contract: 1":                   {"contract: 99", "c.yaml:22: customers[0].accounts[0].contract: there is no contract 99"},
 		"entitlements:\n":               {"guardrails: |\n  permit (principal, action, resource);\nentitlements:\n", ": guardrails: guardrails may only hold forbid"},
 		"issuer: https://issuer.brevet": {"issuer: http://issuer.brevet", "c.yaml:4: issuer: "},
 	} {

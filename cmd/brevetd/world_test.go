@@ -89,7 +89,7 @@ func TestStories(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"world": world, "as": as, "id": id, "owner": owner, "confirm": confirm, "mails": mails, "told": told, "holder": holder, "page": page, "chrome": chrome,
-			"clock": moveClock, "duty": duty, "outage": outage},
+			"clock": moveClock, "duty": duty, "outage": outage, "desk": desk, "slack": slackCommand},
 		Condition: func(cond string) (bool, error) {
 			if name, ok := strings.CutPrefix(cond, "python:"); ok {
 				return exec.Command("python3", "-c", "import "+name).Run() == nil, nil
