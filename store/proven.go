@@ -39,6 +39,9 @@ func (tx *Tx) Proven(index int64) (brevet.Event, error) {
 			return brevet.Event{}, err
 		}
 	}
+	if index >= head.Size && index < tx.db.Head().Size {
+		return brevet.Event{}, brevet.Errorf(brevet.Internal, "entry %d of the log was recorded after this was read", index)
+	}
 	if index < 0 || index >= head.Size {
 		return brevet.Event{}, brevet.Errorf(brevet.NotFound, "the log has no entry %d", index)
 	}
