@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -24,6 +25,7 @@ const (
 	tellPatience  = 40 * time.Second // for one account to be told
 	quickTries    = 3                // failures that are kept quiet
 	othersTell    = 15 * time.Second // a revocation this young is being told where it was asked for
+	othersConfirm = 30 * time.Second // one that was told this lately is being confirmed by whoever told it
 	confirmWithin = 10 * time.Minute // how long the cloud's refusal is waited for, once told
 	longestRest   = 5 * time.Minute  // between two attempts in an account
 	aliveUnknown  = 20 * time.Minute // how long one is kept open of which nothing is known to be out
@@ -186,18 +188,30 @@ func (b *Broker) openRevocations(ctx context.Context) []brevet.Revocation {
 		return nil
 	}
 	var out []brevet.Revocation
-	err := b.DB.View(ctx, func(tx *store.Tx) error {
+	var unread error
+	read := func(tx *store.Tx) error {
+		out, unread = nil, nil
 		for _, index := range tx.OpenRevocations() {
 			e, err := tx.Proven(index)
 			r, whole := brevet.RevocationOf(e)
-			if err != nil || !whole {
-				b.Log.ErrorContext(ctx, "a revocation cannot be read", "entry", index, "err", err)
+			if err == nil && !whole {
+				err = disagree("revocation of grant", string(e.Grant))
+			}
+			if err != nil {
+				unread = errors.Join(unread, fmt.Errorf("entry %d: %w", index, err))
 				continue
 			}
 			out = append(out, r)
 		}
 		return nil
-	})
+	}
+	err := b.DB.View(ctx, read)
+	if err == nil && unread != nil { // of one that changes meanwhile, a snapshot may lack the newest entry
+		err = b.DB.Update(ctx, read)
+	}
+	if unread != nil {
+		b.Log.ErrorContext(ctx, "a revocation cannot be read", "err", unread)
+	}
 	if err != nil {
 		b.Log.WarnContext(ctx, "revocations cannot be read", "err", err)
 	}
@@ -216,7 +230,7 @@ func (b *Broker) isDue(r brevet.Revocation, now time.Time) bool {
 	case r.Told.IsZero():
 		return now.Sub(r.Requested) >= othersTell
 	}
-	return now.Sub(r.Told) >= confirmWithin
+	return now.Sub(r.Told) >= othersConfirm
 }
 
 // carryIn carries out what is open in one account: the kills first, then the

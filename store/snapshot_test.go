@@ -53,7 +53,7 @@ func TestProvenBesideTheWriter(t *testing.T) {
 			}
 		})
 	}
-	for range 500 {
+	for range 150 {
 		if err := db.Update(t.Context(), func(tx *Tx) error {
 			_, err := tx.Record(brevet.Event{Kind: brevet.AccessRefused})
 			return err

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -44,11 +45,20 @@ type seen struct {
 	approved  map[string]bool // requests whose approval was acknowledged
 	issued    map[string]bool // access keys that left
 	requested map[string]bool
-	revoked   map[string]bool // grants whose revocation was acknowledged: a job carries it to the cloud
+	revoked   map[string]bool // grants whose revocation was acknowledged
+	acts      map[string]bool // by which they were: a job carries each to the cloud
+	refused   map[string]int  // what was said instead
 }
 
 func newSeen() *seen {
-	return &seen{approved: map[string]bool{}, issued: map[string]bool{}, requested: map[string]bool{}, revoked: map[string]bool{}}
+	return &seen{approved: map[string]bool{}, issued: map[string]bool{}, requested: map[string]bool{}, revoked: map[string]bool{}, acts: map[string]bool{}, refused: map[string]int{}}
+}
+
+// failed notes that something was not acknowledged, and why.
+func (s *seen) failed(what string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused[what+": "+err.Error()]++
 }
 
 func killMany(t *testing.T, database string, kills int) {
@@ -76,9 +86,52 @@ func killMany(t *testing.T, database string, kills int) {
 		cancel()
 		work.Wait()
 		facts, stop = startDev(t, dir, database, port)
+		takeBack(t, client.New(facts.URL, tokens["engineer"], api.Version))
 	}
+	got.finished(t, client.New(facts.URL, tokens["security"], api.Version))
 	got.check(t, client.New(facts.URL, tokens["security"], api.Version))
 	t.Logf("%d kills: %d requests, %d approvals and %d credentials and %d revocations acknowledged, all on record", kills, len(got.requested), len(got.approved), len(got.issued), len(got.revoked))
+}
+
+// takeBack withdraws what waits since a kill came between asking and deciding:
+// nobody may have many requests waiting.
+func takeBack(t *testing.T, engineer *client.Client) {
+	t.Helper()
+	now, err := engineer.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range now.Waiting {
+		if _, err := engineer.Withdraw(t.Context(), r.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// finished waits until every revocation that was acknowledged is confirmed, or
+// over: none is lost with the process that was carrying it out.
+func (s *seen) finished(t *testing.T, security *client.Client) {
+	t.Helper()
+	for act := range s.acts {
+		var v api.Revocations
+		for range 10 { // unconfirmed is settled, too, and goes on
+			var err error
+			if v, err = security.Revocation(t.Context(), act, 20*time.Second); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.ContainsFunc(v.Grants, func(r api.Revocation) bool { return r.Closed.IsZero() }) {
+				break
+			}
+		}
+		for _, r := range v.Grants {
+			if r.Closed.IsZero() {
+				t.Errorf("the revocation of %s is %s: %s", r.Grant, r.State, r.Trouble)
+			}
+		}
+		if len(v.Grants) == 0 {
+			t.Errorf("act %s is acknowledged and not on record", act)
+		}
+	}
 }
 
 // startDev runs brevetd dev as a process; stop kills it.
@@ -131,23 +184,27 @@ func (s *seen) hammer(ctx context.Context, facts sandbox.Facts, tokens map[strin
 	for i := 0; ctx.Err() == nil; i++ {
 		r, err := engineer.Ask(ctx, api.NewRequest{Target: targets[n], Duration: "1h", Reason: "kill test"})
 		if err != nil {
+			s.failed("ask", err)
 			continue
 		}
 		s.note(s.requested, r.ID)
 		if _, err := lead.Decide(ctx, r.ID, api.Decide{Approve: true}); err != nil {
+			s.failed("approve", err)
 			continue
 		}
 		s.note(s.approved, r.ID)
 		c, err := engineer.Credential(ctx, api.CredentialRequest{Target: targets[n]})
 		if err != nil {
+			s.failed("issue", err)
 			continue
 		}
 		s.note(s.issued, c.AccessKeyID)
 		if i%10 > 0 { // each is an errand of its own, at the cost of many requests
 			continue
 		}
-		if _, err := security.Revoke(ctx, c.Grant, api.Revoke{Reason: "kill test"}); err == nil {
+		if r, err := security.Revoke(ctx, c.Grant, api.Revoke{Reason: "kill test"}); err == nil {
 			s.note(s.revoked, c.Grant)
+			s.note(s.acts, r.Act)
 		}
 	}
 }
@@ -167,6 +224,9 @@ func (s *seen) count() int {
 // await waits until so much was acknowledged; it gives up after a minute.
 func (s *seen) await(t *testing.T, n int) {
 	t.Helper()
+	s.mu.Lock()
+	clear(s.refused)
+	s.mu.Unlock()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for range 60000 {
@@ -175,7 +235,9 @@ func (s *seen) await(t *testing.T, n int) {
 		}
 		<-tick.C
 	}
-	t.Fatal("nothing is acknowledged any more")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t.Fatalf("nothing is acknowledged any more; %v", s.refused)
 }
 
 // check replays the log.
