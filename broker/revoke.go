@@ -247,17 +247,24 @@ func (b *Broker) meant(tx *store.Tx, c brevet.Caller, in RevokeAll, where []brev
 }
 
 // standingAnywhere returns the grants under which something may be out, and
-// the requests that are pending. What the log says of a grant counts, not its
-// state in the row; the broker's own errands do not.
+// the requests that are pending. Those that live are found by the log, and
+// are as it says: no edit of a row hides one, or makes it another's. The
+// broker's own errands do not count.
 func (b *Broker) standingAnywhere(tx *store.Tx, f store.GrantFilter, r store.RequestFilter) (grants []brevet.Grant, pending []brevet.Request, err error) {
 	own, err := systemPeople(tx)
 	if err != nil {
 		return nil, nil, err
 	}
 	f.Alive = tx.Now()
-	all, err := tx.Grants(f)
+	rows, err := tx.Grants(f)
 	if err != nil {
 		return nil, nil, err
+	}
+	all := b.heldByLog(tx, f, rows)
+	for _, g := range rows {
+		if tx.GrantOver(g.ID) {
+			all = append(all, g)
+		}
 	}
 	for _, g := range all {
 		if own[g.Person] {
@@ -281,6 +288,45 @@ func (b *Broker) standingAnywhere(tx *store.Tx, f store.GrantFilter, r store.Req
 	return grants, pending, err
 }
 
+// heldByLog returns the grants that live by the log and match the filter. Of
+// an entry that cannot be read, the row is believed.
+func (b *Broker) heldByLog(tx *store.Tx, f store.GrantFilter, rows []brevet.Grant) (out []brevet.Grant) {
+	spoilt := map[int64]bool{}
+	for _, i := range tx.HeldAt(f.Person) {
+		e, err := tx.Proven(i)
+		if err != nil {
+			b.Log.Error("a grant cannot be read in the log", "entry", i, "err", err)
+			spoilt[i] = true
+			continue
+		}
+		if f.Account != "" && e.Account != f.Account || f.Customers != nil && !slices.Contains(f.Customers, e.Customer) {
+			continue
+		}
+		g, err := tx.Grant(e.Grant)
+		if err != nil {
+			g = brevet.Grant{Created: e.Time}
+		}
+		g.ID, g.Request, g.Person, g.Customer, g.Account, g.Role = e.Grant, e.Request, e.Person, e.Customer, e.Account, e.Role
+		g.State, g.Closed = brevet.Scheduled, time.Time{}
+		if e.Kind != brevet.GrantOpened {
+			g.State = brevet.Active
+		}
+		if e.Start != nil {
+			g.Start = *e.Start
+		}
+		if e.End != nil {
+			g.End = *e.End
+		}
+		out = append(out, g)
+	}
+	for _, g := range rows {
+		if i, ok := tx.Latest(string(g.ID)); ok && spoilt[i] {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
 // cutOff ends a grant, if it has not ended, and begins the revocation of what
 // is out under it.
 func (b *Broker) cutOff(tx *store.Tx, g brevet.Grant, act brevet.RevocationID, reason string, by brevet.Actor) error {
@@ -298,7 +344,7 @@ func (b *Broker) cutOff(tx *store.Tx, g brevet.Grant, act brevet.RevocationID, r
 		if _, err := record(tx, events); err != nil {
 			return err
 		}
-		if err := tx.PutGrant(next); err != nil && !errors.Is(err, brevet.Conflict) { // the row says so already
+		if err := tx.PutGrant(next); err != nil && !errors.Is(err, brevet.Conflict) && !errors.Is(err, brevet.NotFound) { // the row says so already, or is gone
 			return err
 		}
 		g = next

@@ -49,36 +49,56 @@ func (h holds) take(m mark) {
 	}
 }
 
-func (l *ledger) held(person placeKey) []placeKey {
+// held returns the grants of a person that are not over; of everybody, if all.
+func (l *ledger) held(person placeKey, all bool) []placeKey {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return slices.Collect(maps.Keys(l.holds[person]))
+	if !all {
+		return slices.Collect(maps.Keys(l.holds[person]))
+	}
+	var out []placeKey
+	for _, grants := range l.holds {
+		out = slices.AppendSeq(out, maps.Keys(grants))
+	}
+	return out
 }
 
-// Holding returns the newest event about each grant of the person that is not
-// over, proven and in the order of the log. It asks the log, never the rows: a
-// grant whose row is gone is held all the same.
-func (tx *Tx) Holding(p brevet.PersonID) ([]brevet.Event, error) {
+// HeldAt returns where the log speaks last of each grant of the person, or of
+// everybody if p is "", that is not over, oldest first. It asks the log, never
+// the rows: a grant whose row is gone is held all the same.
+func (tx *Tx) HeldAt(p brevet.PersonID) []int64 {
 	person := keyOf(p)
-	grants := tx.db.memory.held(person)
+	grants := map[placeKey]bool{}
+	for _, g := range tx.db.memory.held(person, p == "") {
+		grants[g] = true
+	}
 	if b := tx.batch; b != nil {
 		for _, e := range b.entries {
 			for _, m := range e.marks {
-				if m.holder == person && !slices.Contains(grants, m.key) {
-					grants = append(grants, m.key)
+				if m.holder == person || p == "" && m.holder != (placeKey{}) {
+					grants[m.key] = true
 				}
 			}
 		}
 	}
 	var at []int64
-	for _, g := range grants {
+	for g := range grants {
 		if place, ok := tx.place(g); ok && !place.over {
 			at = append(at, place.index)
 		}
 	}
 	slices.Sort(at)
+	return at
+}
+
+// Holding returns the newest event about each grant of the person that is not
+// over, proven and in the order of the log, as [Tx.HeldAt] finds them.
+func (tx *Tx) Holding(p brevet.PersonID) ([]brevet.Event, error) {
+	if p == "" {
+		return nil, nil
+	}
 	var out []brevet.Event
-	for _, i := range at {
+	for _, i := range tx.HeldAt(p) {
 		e, err := tx.Proven(i)
 		if err != nil {
 			return nil, err
