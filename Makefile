@@ -5,7 +5,7 @@ help:
 	@echo "make build   bin/brevet and bin/brevetd"
 	@echo "make test    format, vet, staticcheck, every test with the race detector"
 	@echo "make bench   the speed table: ratios against references, both sides in one run"
-	@echo "make soak    the long tests: hundreds of kills, long fuzzing"
+	@echo "make soak    the long tests: 300 kills a database, 10^6 random histories"
 	@echo "make fuzz    each fuzz target for FUZZTIME (default 20s)"
 	@echo "make mutate  small wrong changes in package iam; fails if the tests notice less than 90 % of them"
 
@@ -30,7 +30,7 @@ bench:
 	go run ./bench
 
 soak:
-	BREVET_SOAK=1 go test -count=1 -timeout 60m ./store ./broker ./cmd/...
+	BREVET_SOAK=1 go test -count=1 -p 1 -timeout 120m . ./store ./broker ./cmd/...
 
 FUZZTIME ?= 20s
 fuzz:
