@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -201,13 +202,27 @@ func message(target, event map[string]any) string {
 func at(event map[string]any, path string) any {
 	var v any = event
 	for step := range strings.SplitSeq(strings.TrimPrefix(strings.TrimPrefix(path, "$"), "."), ".") {
+		name, index, list := strings.Cut(strings.TrimSuffix(step, "]"), "[")
 		m, ok := v.(map[string]any)
 		if !ok {
 			return nil
 		}
-		v = m[step]
+		v = m[name]
+		if list {
+			v = item(v, index)
+		}
 	}
 	return v
+}
+
+// item returns an item of a list, nil if there is none.
+func item(v any, index string) any {
+	list, ok := v.([]any)
+	i, err := strconv.Atoi(index)
+	if !ok || err != nil || i < 0 || i >= len(list) {
+		return nil
+	}
+	return list[i]
 }
 
 // orgTrail is the trail that every simulated account has from the start: its

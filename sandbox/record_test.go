@@ -32,6 +32,8 @@ var filterCases = []struct {
 	{`{ $.detail.eventName = }`, false, true},
 	{`{ eventName = "x" }`, false, true},
 	{`{ $.a = 1 $.b = 2 }`, false, true},
+	{`{ ($.detail.tags[0].key = "brevet-mfa") && ($.detail.tags[0].value = "breakglass") }`, true, false},
+	{`{ ($.detail.tags[1].key = "brevet-mfa") || ($.detail.tags[x].key = "brevet-mfa") || ($.detail.source[0] = "a") }`, false, false},
 	{`{ ($.a = 1 }`, false, true},
 	{`{ $.a > x }`, false, true},
 	{`{ $.a ~ 1 }`, false, true},
@@ -40,7 +42,7 @@ var filterCases = []struct {
 
 func TestFilterPatterns(t *testing.T) {
 	var event map[string]any
-	if err := json.Unmarshal([]byte(`{"source":"aws.iam","detail":{"eventName":"GetRole","eventSource":"iam.amazonaws.com","readOnly":true,"count":3}}`), &event); err != nil {
+	if err := json.Unmarshal([]byte(`{"source":"aws.iam","detail":{"eventName":"GetRole","eventSource":"iam.amazonaws.com","readOnly":true,"count":3,"tags":[{"key":"brevet-mfa","value":"breakglass"}]}}`), &event); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range filterCases {

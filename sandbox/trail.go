@@ -3,6 +3,7 @@ package sandbox
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -160,7 +161,11 @@ func (r *record) assumed(w assumption, s *session) {
 	if w.source != "" {
 		p["sourceIdentity"] = w.source
 	}
-	if len(w.tags) > 0 {
+	switch {
+	case len(w.tags) == 0:
+	case r.EventName == "AssumeRole":
+		p["tags"] = tagList(w.tags)
+	default:
 		p["principalTags"] = w.tags
 	}
 	if len(w.transitive) > 0 {
@@ -177,6 +182,15 @@ func (r *record) assumed(w assumption, s *session) {
 	if w.source != "" {
 		r.ResponseElements["sourceIdentity"] = w.source
 	}
+}
+
+// tagList is how AssumeRole's own tags are recorded.
+func tagList(tags map[string]string) []any {
+	out := []any{}
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		out = append(out, map[string]any{"key": key, "value": tags[key]})
+	}
+	return out
 }
 
 // recordAssumption writes down AssumeRoleWithWebIdentity once the token was
