@@ -39,7 +39,8 @@ func accessTemplate(s Side) (File, error) {
 
 // accessFlags say which parts the account needs.
 func accessFlags(s Side) map[string]bool {
-	return map[string]bool{"oidc": s.Account.Broker == "", "role": s.Account.Broker != "", "data": s.has(roleData)}
+	return map[string]bool{"oidc": s.Account.Broker == "", "role": s.Account.Broker != "", "data": s.has(roleData),
+		"offline": s.offline(), "emergency": s.urgent()}
 }
 
 // accessValues are what the template says of this account, but for the roles.
@@ -51,10 +52,16 @@ func accessValues(s Side, n names) map[string]string {
 		"brokerAccount": n.brokerAccount, "brokerPattern": "arn:aws[a-z-]*:iam::" + n.brokerAccount + ":role/[A-Za-z0-9+=,.@_/-]{1,256}",
 		"egress": strings.Join(s.Egress, ","), "logGroup": yamlQuoted(s.Customer.LogGroup), "workload": concrete(s).workload,
 		"issuer": a.Issuer, "providerARN": n.provider(), "console": "https://" + consoleHost(a.Partition()) + "/cloudformation/home?region=${AWS::Region}#/stacks/stackinfo?stackId=${AWS::StackId}", "count": countRoles(s.Roles),
-		"dataRole": logicalID(roleData), "code": revokerCode,
+		"dataRole": logicalID(roleData), "code": revokerCode, "offlineIssuer": a.OfflineIssuer, "offlineARN": providerARN(n.partition, n.account, n.offline),
 		"way":        "an identity provider, by which AWS knows the tokens that brevet signs for\n#     this customer alone",
-		"entryNames": "Audience",
+		"entryNames": "Audience", "cidrNote": "", "mfaNote": "",
 		"trustNotes": "#   - the token was made out to this account and names a person;\n",
+	}
+	if s.offline() {
+		v["cidrNote"] = " An offline role is entered from anywhere, as brevet is gone then."
+	}
+	if s.urgent() {
+		v["mfaNote"] = ",\n  #     or breakglass, where the role is open to emergencies"
 	}
 	if a.Broker != "" {
 		v["way"] = "nothing to get in by: the roles trust one role in brevet's own account, if it\n#     says this customer's external id"
@@ -125,6 +132,7 @@ func roleResource(s Side, n names, r brevet.Role) (string, error) {
 		v["inline"] = "Policies:\n  - PolicyName: Own\n    PolicyDocument:\n" + indented(6, policyText(12, plain(p)))
 	}
 	flags := accessFlags(s)
+	flags["oidc"], flags["offline"] = flags["oidc"] && !r.Offline, r.Offline
 	flags["managed"], flags["inline"] = len(r.Policies) > 0, len(r.Inline) > 0
 	return fillSkeleton(roleSkeleton, v, flags), nil
 }
@@ -172,10 +180,12 @@ func policyText(indent int, clauses []clause) string {
 }
 
 // trustText is a role's trust policy, with the parameters that can stop or
-// narrow it.
+// narrow it. Who enters an offline role has no broker to do so from.
 func trustText(n names, r brevet.Role) string {
-	w := policyYAML{indent: 6, effect: "!If [Frozen, Deny, Allow]",
-		condition: []string{"IpAddress: !If [HasBrokerCidrs, {aws:SourceIp: !Ref BrokerCidrs}, !Ref AWS::NoValue]"}}
+	w := policyYAML{indent: 6, effect: "!If [Frozen, Deny, Allow]"}
+	if !r.Offline {
+		w.condition = []string{"IpAddress: !If [HasBrokerCidrs, {aws:SourceIp: !Ref BrokerCidrs}, !Ref AWS::NoValue]"}
+	}
 	return w.print(plain(trust(n, r)))
 }
 

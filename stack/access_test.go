@@ -45,7 +45,7 @@ func generate(t testing.TB, s stack.Side, name string) []byte {
 // A stack of this contract lies in customers' accounts for years, and today's
 // tokens must open it.
 func TestAccessGolden(t *testing.T) {
-	for name, s := range map[string]stack.Side{"access.yaml": side(), "access-by-broker.yaml": byBroker()} {
+	for name, s := range map[string]stack.Side{"access.yaml": side(), "access-by-broker.yaml": byBroker(), "access-emergencies.yaml": urgentSide()} {
 		got := generate(t, s, "access.yaml")
 		file := filepath.Join("testdata", "contract", strconv.Itoa(stack.NewestContract), name)
 		if *update {

@@ -74,8 +74,11 @@ func (n names) logGroups() []string {
 // called like them.
 func (n names) ours() []string {
 	p := n.prefix
-	return join([]string{
-		n.arn("iam", "", "role/"+p+"*"), n.arn("iam", "", "policy/"+p+"*"), n.provider(),
+	providers := []string{n.provider()}
+	if n.offline != "" {
+		providers = append(providers, providerARN(n.partition, n.account, n.offline))
+	}
+	return join([]string{n.arn("iam", "", "role/"+p+"*"), n.arn("iam", "", "policy/"+p+"*")}, providers, []string{
 		n.arn("cloudformation", "*", "stack*/"+p+"*"), n.arn("cloudformation", "*", "stack/StackSet-"+p+"*"),
 	}, n.logGroups(), []string{
 		n.arn("cloudwatch", "*", "alarm:"+p+"*"), n.arn("cloudwatch", "", "dashboard/"+p+"*"),

@@ -41,9 +41,9 @@ func eventsTemplates(s Side) ([]File, error) {
 	home, elsewhere := eventsValues(s), eventsValues(s)
 	home["callsPattern"], elsewhere["callsPattern"] = printYAML(callsPattern(s, false)), printYAML(callsPattern(s, true))
 	home["entriesPattern"], elsewhere["entriesPattern"] = printYAML(entriesPattern(s, false)), printYAML(entriesPattern(s, true))
-	home["adminPattern"] = printYAML(adminPattern(s))
+	home["adminPattern"], home["emergencyPattern"] = printYAML(adminPattern(s)), printYAML(emergencyPattern(s))
 	home["filters"], home["alarms"], home["dashboard"] = printYAML(filterResources(s)), printYAML(alarmResources(s)), body
-	flags := map[string]bool{"admin": s.has(roleAdmin), "data": s.has(roleData)}
+	flags := map[string]bool{"admin": s.has(roleAdmin), "data": s.has(roleData), "emergency": s.urgent()}
 	return []File{
 		{"events.yaml", []byte(fillSkeleton(eventsSkeleton, home, flags))},
 		{"events-forward.yaml", []byte(fillSkeleton(forwardSkeleton, elsewhere, flags))},
@@ -69,6 +69,9 @@ func eventsValues(s Side) map[string]string {
 	andAdmin := ""
 	if s.has(roleAdmin) {
 		andAdmin = " and each session of " + s.Account.Prefix + string(roleAdmin)
+	}
+	if s.urgent() {
+		andAdmin += " and each session that an emergency opened"
 	}
 	global := globalRegion(s.Account.Partition())
 	andGlobal := ""

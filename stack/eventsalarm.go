@@ -1,5 +1,12 @@
 package stack
 
+import (
+	"strconv"
+	"strings"
+
+	"github.com/brevet-access/brevet"
+)
+
 // What is counted in the log. A metric has no dimensions: those of a metric
 // filter exclude a default of zero, without which an alarm would sleep
 // through the quiet.
@@ -9,6 +16,7 @@ const (
 	metricChanges  = "Changes"        // those of them that are not read-only
 	metricRefused  = "EntriesRefused" // attempts to enter that failed
 	metricSessions = "Sessions-"      // and a role's name: sessions that began
+	metricUrgent   = "Emergencies"    // sessions that an emergency opened
 )
 
 // namespace is where the counts are.
@@ -38,7 +46,29 @@ func metricFilters(s Side) []metricFilter {
 			"{ " + entry + ` && ($.detail.errorCode NOT EXISTS) && ($.detail.requestParameters.roleArn = "` + s.roleARN(r.Name) + `") }`,
 			"sessions of " + string(r.Name)})
 	}
+	if s.urgent() {
+		out = append(out, metricFilter{"CountEmergencies", metricUrgent,
+			"{ " + entry + ` && ($.detail.errorCode NOT EXISTS) && (` + s.emergencyFilter() + `) }`, "sessions that an emergency opened"})
+	}
 	return out
+}
+
+// emergencyFilter is emergencyPattern in the language of metric filters. These
+// know no "any of a list": where tags are one, each place is looked at that a
+// tag of brevet's can have.
+func (s Side) emergencyFilter() string {
+	said := []string{`$.detail.requestParameters.principalTags.` + brevet.TagMFA + ` = "` + string(brevet.RungBreakGlass) + `"`}
+	if s.Account.Broker != "" {
+		said = nil
+		for i := range 4 {
+			at := "$.detail.requestParameters.tags[" + strconv.Itoa(i) + "]"
+			said = append(said, `(`+at+`.key = "`+brevet.TagMFA+`") && (`+at+`.value = "`+string(brevet.RungBreakGlass)+`")`)
+		}
+	}
+	for _, arn := range s.offlineARNs() {
+		said = append(said, `$.detail.requestParameters.roleArn = "`+arn.(string)+`"`)
+	}
+	return "(" + strings.Join(said, ") || (") + ")"
 }
 
 func filterResources(s Side) yamlMap {
@@ -71,6 +101,9 @@ func alarms(s Side) []alarm {
 	var out []alarm
 	if s.has(roleAdmin) {
 		out = append(out, alarm{"AdminSessionAlarm", "admin-session", "A session of " + s.Account.Prefix + "Admin has begun", metricSessions + string(roleAdmin), 60, 1})
+	}
+	if s.urgent() {
+		out = append(out, alarm{"EmergencyAlarm", "emergency", "A session that an emergency opened has begun", metricUrgent, 60, 1})
 	}
 	return append(out,
 		alarm{"DeniedAlarm", "denied", "Many calls by sessions of brevet's roles were refused", metricDenied, 300, refTo("DeniedThreshold")},

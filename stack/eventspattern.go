@@ -82,6 +82,40 @@ func adminPattern(s Side) yamlMap {
 		}})
 }
 
+// emergencyPattern matches the beginning of each session that an emergency
+// opened: of a role that is offline, whatever it says of itself, and of any
+// role of ours with brevet-mfa=breakglass, whatever its trust policy says.
+func emergencyPattern(s Side) yamlMap {
+	rung := yamlList{string(brevet.RungBreakGlass)}
+	tagged := yamlPair{"principalTags", yamlMap{{brevet.TagMFA, rung}}}
+	if s.Account.Broker != "" { // AssumeRole's tags are a list
+		tagged = yamlPair{"tags", yamlMap{{"key", yamlList{brevet.TagMFA}}, {"value", rung}}}
+	}
+	ours := yamlMap{{"requestParameters", yamlMap{{"roleArn", yamlList{yamlMap{{"prefix", s.roleARN("")}}}}, tagged}}}
+	which := yamlPair{"$or", yamlList{ours, yamlMap{{"requestParameters", yamlMap{{"roleArn", s.offlineARNs()}}}}}}
+	if !s.offline() {
+		which = ours[0]
+	}
+	return append(eventsHere(false),
+		yamlPair{"source", yamlList{"aws.sts"}},
+		yamlPair{"detail-type", yamlList{apiCall}},
+		yamlPair{"detail", yamlMap{
+			{"eventName", entryCalls},
+			{"errorCode", yamlList{yamlMap{{"exists", false}}}},
+			which,
+		}})
+}
+
+// offlineARNs are the roles that trust the offline issuer.
+func (s Side) offlineARNs() (out yamlList) {
+	for _, r := range s.Roles {
+		if r.Offline {
+			out = append(out, s.roleARN(r.Name))
+		}
+	}
+	return out
+}
+
 // longestPattern is how many characters EventBridge takes for a pattern
 // (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html).
 const longestPattern = 2048
@@ -91,7 +125,7 @@ func patternsFit(s Side) error {
 	for _, rule := range []struct {
 		name    string
 		pattern yamlMap
-	}{{"entries", entriesPattern(s, true)}, {"calls", callsPattern(s, true)}} {
+	}{{"entries", entriesPattern(s, true)}, {"calls", callsPattern(s, true)}, {"emergency", emergencyPattern(s)}} {
 		if n := jsonLength(rule.pattern, s.Account); n > longestPattern {
 			return brevet.Errorf(brevet.Invalid, "the pattern of the rule %s%s has %d characters; EventBridge takes %d", s.Account.Prefix, rule.name, n, longestPattern).
 				WithHint("give the account fewer roles, or a shorter prefix")

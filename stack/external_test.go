@@ -26,7 +26,7 @@ func externalSides() map[string]stack.Side {
 	long := byBroker()
 	long.Account.Prefix, long.Customer.LogGroup = "Consultancy-4-Acme-Corp-", "/acme/access/"+strings.Repeat("x", 400)
 	long.Roles = append(long.Roles, brevet.Role{Name: "Developer_X-1", Max: six()[0].Max, MFA: brevet.Rung8h, Policies: []string{"ReadOnlyAccess"}})
-	return map[string]stack.Side{"six": side(), "broker": byBroker(), "china": china, "few": few, "long": long}
+	return map[string]stack.Side{"six": side(), "broker": byBroker(), "china": china, "few": few, "long": long, "emergencies": urgentSide()}
 }
 
 // program returns the path of a program that others wrote, and skips loudly

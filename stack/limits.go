@@ -106,7 +106,7 @@ func (s Side) fitRoles() error {
 			return err
 		}
 		// with the addresses that BrokerCidrs adds
-		if len(s.Egress) > 0 {
+		if len(s.Egress) > 0 && !r.Offline {
 			p.Statements[0].Conditions = append(p.Statements[0].Conditions, when("IpAddress", "aws:SourceIp", s.Egress...))
 		}
 		if err := within("the trust policy of role "+string(r.Name), p, LongestTrust); err != nil {

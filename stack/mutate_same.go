@@ -24,6 +24,9 @@ func (m *mutator) rungs(n *node) {
 			break
 		}
 	}
+	if urgent := string(brevet.RungBreakGlass); len(have) > 0 && !slices.Contains(have, urgent) {
+		m.add(replaced(n, listOf(append(have, urgent)...), "the rung "+urgent+" added"))
+	}
 	if len(n.items) > 1 {
 		for i := range n.items {
 			m.add(dropped(n, i, "rung dropped"))

@@ -1,9 +1,11 @@
 package stack_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 
+	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/stack"
 )
 
@@ -12,7 +14,13 @@ import (
 func TestMutate(t *testing.T) {
 	broker := brokerSide()
 	broker.Roles = broker.Roles[4:] // the other roles differ by nothing but their policies
-	for name, side := range map[string]stack.Side{"oidc": stagingSide(), "assume-role": broker} {
+	sides := map[string]stack.Side{"oidc": stagingSide(), "assume-role": broker}
+	if os.Getenv("BREVET_SOAK") != "" {
+		urgent := urgentSide()
+		urgent.Roles = []brevet.Role{six()[0], rescue(), glass()}
+		sides["emergencies"] = urgent
+	}
+	for name, side := range sides {
 		t.Run(name, func(t *testing.T) {
 			mutants, err := stack.Mutate(stacksOf(t, side), stack.Scenarios(side), nil)
 			if err != nil {

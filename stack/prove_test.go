@@ -29,6 +29,15 @@ func brokerSide() stack.Side {
 	return s
 }
 
+// urgentSide is one with a role that admits emergencies, and one that trusts
+// the offline issuer alone.
+func urgentSide() stack.Side {
+	s := stagingSide()
+	s.Account.OfflineIssuer = offlineIssuer
+	s.Roles = append(six()[:5:5], rescue(), glass())
+	return s
+}
+
 func stacksOf(t testing.TB, side stack.Side) stack.Stacks {
 	t.Helper()
 	files, err := stack.CloudFormation(side)
@@ -52,7 +61,9 @@ func stacksOf(t testing.TB, side stack.Side) stack.Stacks {
 }
 
 func TestProve(t *testing.T) {
-	for name, side := range map[string]stack.Side{"oidc": stagingSide(), "assume-role": brokerSide()} {
+	rescued := brokerSide() // an emergency, where the broker is a role
+	rescued.Roles = []brevet.Role{six()[0], rescue()}
+	for name, side := range map[string]stack.Side{"oidc": stagingSide(), "assume-role": brokerSide(), "emergencies": urgentSide(), "emergencies by assume-role": rescued} {
 		t.Run(name, func(t *testing.T) {
 			outcomes, err := stack.Prove(stacksOf(t, side), stack.Scenarios(side))
 			if err != nil {
@@ -78,7 +89,7 @@ func TestProve(t *testing.T) {
 // SECURITY.md and people's scripts name claims by their ids, so these stay.
 func TestClaims(t *testing.T) {
 	var got strings.Builder
-	oidc, broker := stack.Scenarios(stagingSide()), stack.Scenarios(brokerSide())
+	oidc, broker, urgent := stack.Scenarios(stagingSide()), stack.Scenarios(brokerSide()), stack.Scenarios(urgentSide())
 	only := func(here, there []stack.Scenario, what string) {
 		for _, s := range here {
 			mark := what
@@ -94,6 +105,7 @@ func TestClaims(t *testing.T) {
 	}
 	only(oidc, broker, "oidc")
 	only(broker, oidc, "assume-role")
+	only(urgent, oidc, "emergencies")
 	golden(t, filepath.Join("testdata", "claims.txt"), got.String())
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/brevet-access/brevet/iam"
+	"github.com/brevet-access/brevet/stack"
 )
 
 // python is the program that runs the function, skipping the test without it.
@@ -320,4 +321,34 @@ func TestRevokerMayDoOneThing(t *testing.T) {
 	if _, ok := deployed(t, side(), nil).Role(us + "role/brevet-Revoker"); ok {
 		t.Error("the revoker is there without being asked for")
 	}
+}
+
+// The claims about the revoker judge by the statements that it writes.
+func TestRevokerWritesWhatIsProven(t *testing.T) {
+	const noon = "2026-11-25T12:00:00+00:00"
+	wide := func(people ...string) step {
+		return step{At: noon, Event: map[string]any{"grants": ids(300, 400), "people": people}}
+	}
+	var many []string
+	for n := range 30 {
+		many = append(many, fmt.Sprintf("somebody-with-a-long-name-%04d@example.com", n))
+	}
+	got := revoke(t, []step{{At: noon, Event: asks(ids(0, 100))}, {At: noon, Event: asks(ids(100, 150))}, wide("engineer", "lead"), wide(many...)})
+	has := func(r revoked, want iam.Statement) {
+		t.Helper()
+		p, err := iam.Parse(r.Policy)
+		if err != nil {
+			t.Fatal(err, r.Error)
+		}
+		for _, s := range p.Statements {
+			a, b := &iam.Policy{Version: iam.Version2012, Statements: []iam.Statement{s}}, &iam.Policy{Version: iam.Version2012, Statements: []iam.Statement{want}}
+			if a.String() == b.String() {
+				return
+			}
+		}
+		t.Errorf("%+v is not in %.3000s", want, r.Policy)
+	}
+	has(got[0], stack.DeniedGrants(ids(0, 100)...))
+	has(got[2], stack.DeniedPeople("2026-11-25T12:00:00Z", "engineer", "lead"))
+	has(got[3], stack.DeniedEverybody("2026-11-25T12:00:00Z"))
 }

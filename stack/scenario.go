@@ -87,9 +87,11 @@ func Scenarios(s Side) []Scenario {
 	}
 	b.entries()
 	b.wrongTokens()
+	b.emergencies()
 	b.frozen()
 	b.lifetime()
 	b.revocation()
+	b.widening()
 	b.production()
 	b.data()
 	b.shells()
@@ -272,6 +274,7 @@ const (
 	sessionName = "engineer=6f7g8h9j0k"
 	anywhere    = "192.0.2.7" // documentation range
 	now         = "2026-11-25T12:00:00Z"
+	earlier     = "2026-11-25T11:30:00Z" // when the session began that calls now
 )
 
 // from is an address that the broker may enter from.

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/brevet-access/brevet"
@@ -15,6 +16,8 @@ type call struct {
 	tags      map[string]string // of the first resource
 	context   iam.Context
 	grant     string
+	person    string // its source identity; "": who enters in every scenario
+	began     string // when its credentials were issued; "": half an hour ago
 	at        string // "": now
 	end       string // of the grant, as its session policy has it; "": long after
 	reads     bool   // CloudTrail calls it read-only
@@ -129,6 +132,10 @@ func (w *world) contextOf(c call, role InstalledRole, first bool) iam.Context {
 		"aws:securetransport": {"true"}, "aws:requestedregion": {w.side.Account.Region}, "aws:viaawsservice": {"false"},
 		"aws:principaltag/" + brevet.TagGrant: {c.grant}, "aws:principaltag/" + brevet.TagMFA: {"1h"},
 		"aws:principaltag/" + brevet.TagRole: {string(role.Target(w.side.Account.Prefix))},
+	}
+	ctx["aws:tokenissuetime"] = []string{cmp.Or(c.began, earlier)}
+	if c.person != "" {
+		ctx["aws:sourceidentity"] = []string{c.person}
 	}
 	if c.at != "" {
 		ctx["aws:currenttime"] = []string{c.at}

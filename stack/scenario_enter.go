@@ -21,9 +21,13 @@ type attempt struct {
 // change makes a right attempt a wrong one.
 type change func(w *world, a *attempt)
 
-// right is the attempt that the broker makes for a role.
+// right is the attempt that the broker makes for a role; for one that is
+// offline, that whoever holds a token of the offline issuer makes.
 func (w *world) right(role brevet.RoleName, mfa string) attempt {
 	acc := w.side.Account
+	if w.side.offlineRole(role) {
+		acc.Issuer = acc.OfflineIssuer
+	}
 	a := attempt{role: acc.RoleARN(role), action: "sts:AssumeRoleWithWebIdentity", context: iam.Context{
 		"sts:SourceIdentity": {oneHandle}, "sts:RoleSessionName": {sessionName}, "sts:DurationSeconds": {"3600"},
 		"aws:TagKeys":                          {brevet.TagContract, brevet.TagGrant, brevet.TagMFA, brevet.TagRole},
@@ -149,8 +153,24 @@ func entering(what string, roles []brevet.Role, changes ...change) []try {
 	return out
 }
 
-// tightest is the tightest rung; every bound admits it.
-func tightest(brevet.Role) brevet.Rung { return brevet.Rungs[0] }
+// tightest is the tightest rung that a role admits.
+func tightest(r brevet.Role) brevet.Rung {
+	if r.Offline {
+		return brevet.RungBreakGlass
+	}
+	return brevet.Rungs[0]
+}
+
+// issuer is who vouches in an attempt, as conditions name it.
+func (a *attempt) issuer() string {
+	_, name, _ := strings.Cut(a.caller.Federated, ":oidc-provider/")
+	return name
+}
+
+// setClaim is set for what the token says under its issuer's name: aud or sub.
+func setClaim(name string, values ...string) change {
+	return func(w *world, a *attempt) { set(a.issuer()+":"+name, values...)(w, a) }
+}
 
 // set gives a condition key values; none removes it.
 func set(key string, values ...string) change {
@@ -180,21 +200,22 @@ func setTag(name string, values ...string) change {
 func (b *book) entries() {
 	for i, r := range b.side.Roles {
 		id, one := idOfRole(r.Name), []brevet.Role{r}
-		b.claim("enter-"+id+"-right", "The right person, with a grant for "+string(r.Name)+" and fresh MFA, gets in.", Allowed, trustLayer, entering("the right entry", one)...)
+		said := entrySentences(r)
+		b.claim("enter-"+id+"-right", said.right, Allowed, trustLayer, entering("the right entry", one)...)
 		var within, beyond []try
-		for _, rung := range brevet.Rungs {
+		for _, rung := range append(slices.Clip(brevet.Rungs), brevet.RungBreakGlass) {
 			t := entering("MFA "+string(rung), one, set("aws:RequestTag/"+brevet.TagMFA, string(rung)))
-			if rung.Age() <= r.MFA.Age() {
+			if slices.Contains(rungs(r), string(rung)) {
 				within = append(within, t...)
 			} else {
 				beyond = append(beyond, t...)
 			}
 		}
-		for _, v := range []string{"breakglass", "30m", "1H", ""} {
+		for _, v := range []string{"30m", "1H", "breakglass2", "BreakGlass", ""} {
 			beyond = append(beyond, entering("MFA "+strconv.Quote(v), one, set("aws:RequestTag/"+brevet.TagMFA, v))...)
 		}
-		b.claim("enter-"+id+"-mfa-within", string(r.Name)+" admits MFA of up to "+string(r.MFA)+".", Allowed, trustLayer, within...)
-		b.claim("enter-"+id+"-mfa-beyond", string(r.Name)+" admits no MFA older than "+string(r.MFA)+", and no value that is no rung.", Refused, bothEntry, beyond...).
+		b.claim("enter-"+id+"-mfa-within", said.within, Allowed, trustLayer, within...)
+		b.claim("enter-"+id+"-mfa-beyond", said.beyond, Refused, bothEntry, beyond...).
 			against(StolenLaptop)
 		other := b.side.Roles[(i+1)%len(b.side.Roles)].Name
 		var tags []try
@@ -239,9 +260,9 @@ func (b *book) wrongTokens() {
 // wrongIssuer are tokens that are somebody else's.
 func (b *book) wrongIssuer(refuse func(id, about string, groups ...[]try) *Scenario) {
 	roles, acc := b.side.Roles, b.side.Account
-	issuer := issuerName(acc)
 	otherID := b.side.stranger()
-	aud := func(v ...string) change { return set(issuer+":aud", v...) }
+	aud := func(v ...string) change { return setClaim("aud", v...) }
+	sub := func(v ...string) change { return setClaim("sub", v...) }
 	refuse("enter-wrong-audience", "A token that is made out to something else opens nothing.",
 		entering("another random part", roles, aud("brevet:"+string(acc.ID)+":zyxwvutsrqponmlkjihgfedcba")), entering("in capitals", roles, aud(strings.ToUpper(acc.Audience))),
 		entering("sts.amazonaws.com", roles, aud("sts.amazonaws.com")), entering("no audience", roles, aud()))
@@ -254,8 +275,8 @@ func (b *book) wrongIssuer(refuse func(id, about string, groups ...[]try) *Scena
 		entering("another host", roles, issuedBy("https://issuer.example.com/c/x")), entering("a host below ours", roles, issuedBy(acc.Issuer+"/x")),
 		entering("GitHub's", roles, issuedBy("https://token.actions.githubusercontent.com")))
 	refuse("enter-wrong-subject", "A token about something that is no person opens nothing.",
-		entering("a machine", roles, set(issuer+":sub", "si_01jd5w1a2b3c4d5e6f7g8h9j0k")), entering("a handle", roles, set(issuer+":sub", oneHandle)),
-		entering("too long", roles, set(issuer+":sub", onePerson+"0")), entering("no subject", roles, set(issuer+":sub")))
+		entering("a machine", roles, sub("si_01jd5w1a2b3c4d5e6f7g8h9j0k")), entering("a handle", roles, sub(oneHandle)),
+		entering("too long", roles, sub(onePerson+"0")), entering("no subject", roles, sub()))
 }
 
 // provider has another identity provider vouch for the same claims.
@@ -270,7 +291,7 @@ func provider(other func(arn string) string) change {
 // claims under its own name.
 func issuedBy(url string) change {
 	return func(w *world, a *attempt) {
-		issuer, name := issuerName(w.side.Account), strings.TrimPrefix(url, scheme)
+		issuer, name := a.issuer(), strings.TrimPrefix(url, scheme)
 		for _, claim := range []string{":aud", ":sub"} {
 			a.context[name+claim] = a.context[issuer+claim]
 			delete(a.context, issuer+claim)
@@ -327,7 +348,7 @@ func (b *book) wrongCallers() {
 // addresses is about where the broker enters from.
 func (b *book) addresses() {
 	const inside, outside = "203.0.113.7", "198.51.100.9"
-	roles := b.side.Roles
+	roles := slices.DeleteFunc(slices.Clone(b.side.Roles), func(r brevet.Role) bool { return r.Offline })
 	b.claim("enter-from-broker-address", "With BrokerCidrs, entry from these addresses works.", Allowed, trustLayer,
 		append(entering("from inside", roles, set("aws:SourceIp", inside)), entering("from the second block", roles, set("aws:SourceIp", "2001:db8::7"))...)...).
 		with("BrokerCidrs", inside+"/32,2001:db8::/64")

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -47,8 +48,29 @@ func (w *world) entryEvent(a attempt) map[string]any {
 	case iam.KindUser:
 		who = map[string]any{"type": "IAMUser", "arn": a.caller.ARN, "accountId": string(w.side.Account.ID)}
 	}
+	asked := map[string]any{"roleArn": a.role, "roleSessionName": sessionName, "sourceIdentity": oneHandle}
+	a.tagged(action, asked)
 	return w.envelope("aws.sts", callType, w.side.Account.Region, map[string]any{"userIdentity": who, "eventSource": "sts.amazonaws.com", "eventName": action, "readOnly": true,
-		"requestParameters": map[string]any{"roleArn": a.role, "roleSessionName": sessionName, "sourceIdentity": oneHandle}, "sourceIPAddress": w.from(), "eventType": "AwsApiCall", "managementEvent": true})
+		"requestParameters": asked, "sourceIPAddress": w.from(), "eventType": "AwsApiCall", "managementEvent": true})
+}
+
+// tagged adds the session's tags to what was asked for, as CloudTrail has
+// them: a list where the caller gave them, a mapping where a token did.
+func (a attempt) tagged(action string, asked map[string]any) {
+	byKey, list := map[string]any{}, []any{}
+	for _, key := range slices.Sorted(maps.Keys(a.context)) {
+		if name, ok := strings.CutPrefix(key, "aws:RequestTag/"); ok && len(a.context[key]) > 0 {
+			byKey[name] = a.context[key][0]
+			list = append(list, map[string]any{"key": name, "value": a.context[key][0]})
+		}
+	}
+	switch {
+	case len(list) == 0:
+	case action == "AssumeRole":
+		asked["tags"] = list
+	default:
+		asked["principalTags"] = byKey
+	}
 }
 
 // refusedEntry is an entry that STS refused. It then tells what was asked
@@ -182,6 +204,7 @@ func (b *book) events() {
 	}
 	b.foreign(elsewhere)
 	b.told()
+	b.emergencyTold()
 }
 
 // moved has an event happen in another region.
@@ -314,7 +337,7 @@ func (b *book) told() {
 			return e
 		}), happeningAt("another call of STS", "", peopleTarget, by("sts:GetCallerIdentity"))}
 	for _, r := range b.side.Roles {
-		if r.Name != "Admin" {
+		if r.Name != "Admin" && !r.Offline {
 			quiet = append(quiet, happeningAt("a session of "+string(r.Name), "", peopleTarget, entry(r.Name)))
 		}
 	}

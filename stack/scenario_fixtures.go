@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/iam"
 )
 
@@ -14,14 +15,23 @@ func (b *book) fixtures() {
 		return b.claim(id, about, Present, layers, try{"it is there", check})
 	}
 	if b.side.Account.Broker == "" {
-		there("provider-is-ours", "The account trusts this customer's issuer alone, and only for this account.", trustLayer, func(w *world) finding {
+		about, issuers := "The account trusts this customer's issuer alone, and only for this account.", []string{b.side.Account.Issuer}
+		if b.side.offline() {
+			about = "The account trusts this customer's issuer and its offline one alone, and only for this account."
+			issuers = append(issuers, b.side.Account.OfflineIssuer)
+		}
+		there("provider-is-ours", about, trustLayer, func(w *world) finding {
+			var urls []string
 			for _, p := range w.in.Providers {
-				ok := !p.SAML && p.URL == w.side.Account.Issuer && slices.Equal(p.Audiences, []string{w.side.Account.Audience})
+				ok := !p.SAML && slices.Contains(issuers, p.URL) && slices.Equal(p.Audiences, []string{w.side.Account.Audience})
 				if !ok {
 					return finding{result: Absent, statement: p.ARN, why: "its URL or audience is another"}
 				}
+				urls = append(urls, p.URL)
 			}
-			return present(len(w.in.Providers) == 1, "the provider", "there must be one provider")
+			slices.Sort(urls)
+			slices.Sort(issuers)
+			return present(slices.Equal(urls, issuers), "the provider", "there must be one provider for each of "+strings.Join(issuers, ", "))
 		})
 	} else {
 		there("no-provider", "Where the broker enters as a role, no identity provider is made.", trustLayer, func(w *world) finding {
@@ -135,6 +145,9 @@ func (b *book) alarms() {
 	}
 	if _, ok := b.has("Admin"); ok {
 		list = append(list, struct{ id, about, name, needle string }{"alarm-admin", "Each session of Admin raises an alarm.", "admin-session", "Admin"})
+	}
+	if b.side.urgent() {
+		list = append(list, struct{ id, about, name, needle string }{"alarm-emergency", "Each session that an emergency opened raises an alarm.", "emergency", string(brevet.RungBreakGlass)})
 	}
 	for _, a := range list {
 		b.claim(a.id, a.about, Present, recordLayer, try{a.name, func(w *world) finding { return w.alarm(a.name, a.needle) }}).against(StolenKey, StolenLaptop, HostileEngineer, HostileBroker)

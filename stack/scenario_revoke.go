@@ -12,7 +12,13 @@ import (
 // revoked judges a call after the revoker wrote a grant into the policy
 // Revocations, in the shape that its code has.
 func revoked(t try, grants ...string) try {
-	return try{t.what + ", " + strings.Join(grants, " ") + " revoked", func(w *world) finding {
+	return listed(t, strings.Join(grants, " ")+" revoked", deniedGrants(grants...))
+}
+
+// listed judges a call after the revoker wrote statements into the policy
+// Revocations.
+func listed(t try, what string, statements ...iam.Statement) try {
+	return try{t.what + ", " + what, func(w *world) finding {
 		in := *w.in
 		in.Roles = slices.Clone(in.Roles)
 		name := w.ours("Revocations")
@@ -21,8 +27,7 @@ func revoked(t try, grants ...string) try {
 			for j, p := range in.Roles[i].Policies {
 				if p.Name == name {
 					policy := *p.Policy
-					policy.Statements = append(slices.Clone(policy.Statements), iam.Statement{Sid: "Revoked20261125", Effect: iam.EffectDeny, Action: []string{"*"}, Resource: []string{"*"},
-						Conditions: []iam.Condition{{Operator: "StringEquals", Key: "aws:PrincipalTag/" + brevet.TagGrant, Values: grants}}})
+					policy.Statements = slices.Concat(policy.Statements, statements)
 					in.Roles[i].Policies[j].Policy = &policy
 				}
 			}
@@ -31,6 +36,26 @@ func revoked(t try, grants ...string) try {
 		changed.in = &in
 		return t.run(&changed)
 	}}
+}
+
+// deniedGrants, deniedPeople and deniedEverybody are the statements that the
+// revoker writes; a test compares them with what it does write.
+func deniedGrants(grants ...string) iam.Statement {
+	return revokerDeny("Revoked", when("StringEquals", "aws:PrincipalTag/"+brevet.TagGrant, grants...))
+}
+
+func deniedPeople(until string, people ...string) iam.Statement {
+	return revokerDeny("Widened", when("StringEquals", "aws:SourceIdentity", people...), when("DateLessThanEquals", "aws:TokenIssueTime", until))
+}
+
+func deniedEverybody(until string) iam.Statement {
+	return revokerDeny("Everybody", when("DateLessThanEquals", "aws:TokenIssueTime", until))
+}
+
+func revokerDeny(kind string, conditions ...iam.Condition) iam.Statement {
+	s := deny(kind+"20261125", "*")
+	s.Conditions = conditions
+	return s
 }
 
 // revocation is about the revoker.
@@ -85,9 +110,12 @@ func (b *book) revokeRole() {
 		wrong = append(wrong, entering(action, one, func(_ *world, a *attempt) { a.action = action })...)
 	}
 	if b.side.Account.Broker == "" {
-		wrong = append(wrong, entering("another audience", one, set(issuerName(b.side.Account)+":aud", "x"))...)
+		wrong = append(wrong, entering("another audience", one, setClaim("aud", "x"))...)
 		wrong = append(wrong, entering("another provider", one, issuedBy("https://issuer.example.com/c/x"))...)
-		wrong = append(wrong, entering("no subject", one, set(issuerName(b.side.Account)+":sub"))...)
+		wrong = append(wrong, entering("no subject", one, setClaim("sub"))...)
+		if b.side.offline() {
+			wrong = append(wrong, entering("the offline issuer", one, issuedBy(b.side.Account.OfflineIssuer))...)
+		}
 	} else {
 		wrong = append(wrong, entering("no external id", one, set("sts:ExternalId"))...)
 		wrong = append(wrong, entering("another role", one, func(_ *world, a *attempt) { a.as(b.side.Account.Broker + "2") })...)

@@ -71,6 +71,16 @@ func concrete(s Side) names {
 	return n
 }
 
+// urgent reports whether the account has a role that emergencies open.
+func (s Side) urgent() bool {
+	return slices.ContainsFunc(s.Roles, func(r brevet.Role) bool { return r.Emergency || r.Offline })
+}
+
+// offlineRole reports whether that role trusts the offline issuer alone.
+func (s Side) offlineRole(name brevet.RoleName) bool {
+	return slices.ContainsFunc(s.Roles, func(r brevet.Role) bool { return r.Offline && r.Name == name })
+}
+
 // offline reports whether the account has a role that trusts its offline
 // issuer alone.
 func (s Side) offline() bool {

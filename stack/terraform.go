@@ -42,7 +42,8 @@ func Terraform(s Side) ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
-	flags := map[string]bool{"oidc": s.Account.Broker == "", "broker": s.Account.Broker != "", "admin": s.has(roleAdmin), "data": s.has(roleData), "nodata": !s.has(roleData)}
+	flags := map[string]bool{"oidc": s.Account.Broker == "", "broker": s.Account.Broker != "", "admin": s.has(roleAdmin), "data": s.has(roleData), "nodata": !s.has(roleData),
+		"offline": s.offline(), "emergency": s.urgent()}
 	var out []File
 	for _, name := range moduleFiles {
 		text, err := module.ReadFile("module/" + name)
@@ -97,6 +98,10 @@ func moduleValues(s Side) (map[string]string, error) {
 	v["contract"], v["namespace"] = n.contract, s.namespace()
 	v["audience"], v["externalID"], v["brokerARN"], v["brokerAccount"] = hclText(a.Audience), hclText(a.ExternalID), hclText(a.Broker), n.brokerAccount
 	v["logGroup"], v["contact"], v["issuer"] = hclText(s.Customer.LogGroup), hclText(s.Customer.Contact), hclText(a.Issuer)
+	v["offlineIssuer"], v["cidrNote"] = hclText(a.OfflineIssuer), ""
+	if s.offline() {
+		v["cidrNote"] = " A role that is offline is entered from anywhere, as brevet is gone then."
+	}
 	v["logGroupName"], v["other"] = s.Customer.LogGroup, v["global"]
 	if v["other"] == a.Region {
 		v["other"] = "REGION"
@@ -105,6 +110,7 @@ func moduleValues(s Side) (map[string]string, error) {
 	v["shell"], v["boundaryName"] = hclText(n.shell()), hclText(n.boundaryName())
 	v["boundary"], v["frozen"], v["denyProd"], v["dataGuard"] = inner(boundary(n)), inner(frozen()), inner(denyProd()), inner(dataGuard(n))
 	v["callsPattern"], v["entriesPattern"], v["adminPattern"] = hclInner(callsPattern(s, false)), hclInner(entriesPattern(s, false)), hclInner(adminPattern(s))
+	v["emergencyPattern"] = hclInner(emergencyPattern(s))
 	v["dashboard"] = hclTemplate(body, func(s string) string { return s })
 	v["revocations"], v["revokerPolicy"], v["revokePolicy"] = inner(revocations()), inner(plain(revokerPolicy(n))), inner(plain(revokePolicy(n)))
 	v["revokerTrust"], v["revokeTrust"] = inner(plain(serviceTrust("lambda.amazonaws.com"))), trustHCL(n, revokeRole)
@@ -141,7 +147,11 @@ func texts(list []string) (out yamlList) {
 // trustHCL is a role's trust policy, with the variables that can stop or
 // narrow it.
 func trustHCL(n names, r brevet.Role) string {
-	return hclInner(policyWith(plain(trust(n, r)), "local.entry", "local.from_broker"))
+	from := hclExpr("local.from_broker")
+	if r.Offline { // nobody enters it from where the broker is
+		from = ""
+	}
+	return hclInner(policyWith(plain(trust(n, r)), "local.entry", from))
 }
 
 // roleValues are what the module says of each role.
@@ -170,7 +180,10 @@ func roleHCL(n names, r brevet.Role) string {
 	fmt.Fprintf(&b, "# %s\nresource \"aws_iam_role\" \"%s\" {\n", strings.Join(strings.Fields(about), " "), r.Name)
 	fmt.Fprintf(&b, "  name = %s\n  description = %s\n", hclText(n.prefix+string(r.Name)), hclText(describe(r)))
 	fmt.Fprintf(&b, "  max_session_duration = %d\n  permissions_boundary = aws_iam_policy.boundary.arn\n  force_detach_policies = true\n", int(r.Max.Seconds()))
-	if n.broker == "" {
+	switch {
+	case r.Offline:
+		b.WriteString("  depends_on = [aws_iam_openid_connect_provider.offline]\n")
+	case n.broker == "":
 		b.WriteString("  depends_on = [aws_iam_openid_connect_provider.brevet]\n")
 	}
 	b.WriteString("  assume_role_policy = jsonencode({\n" + indented(4, trustHCL(n, r)) + "  })\n}\n")

@@ -32,7 +32,7 @@ func few() stack.Side {
 	return s
 }
 
-var tfSides = map[string]func() stack.Side{"oidc": side, "broker": byBroker, "few": few}
+var tfSides = map[string]func() stack.Side{"oidc": side, "broker": byBroker, "few": few, "emergencies": urgentSide}
 
 func terraform(t testing.TB, s stack.Side) map[string]string {
 	t.Helper()

@@ -26,6 +26,7 @@ func textValues(s Side) map[string]string {
 		"globalNote": "IAM and other services without a region report in " + globalRegion(n.partition) + " only.",
 		"besides":    " besides " + globalRegion(n.partition), "egressNote": "empty: from anywhere", "wayIn": "an identity provider",
 		"instanceParameters": "ParameterKey=Audience,ParameterValue=" + s.Account.Audience,
+		"offlineIssuer":      s.Account.OfflineIssuer,
 		"believed":           "this customer's issuer signs: whoever had its key could sign what they like",
 	}
 	if len(s.Egress) > 0 {

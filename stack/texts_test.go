@@ -11,7 +11,7 @@ import (
 
 // Each statement of SECURITY.md names its proof, and each proof is there.
 func TestSecurityNamesItsProofs(t *testing.T) {
-	for name, s := range map[string]stack.Side{"oidc": side(), "broker": byBroker()} {
+	for name, s := range map[string]stack.Side{"oidc": side(), "broker": byBroker(), "emergencies": urgentSide()} {
 		if missing := stack.Unproven(s); len(missing) > 0 {
 			t.Errorf("%s: there are no scenarios %s", name, strings.Join(missing, ", "))
 		}
@@ -49,7 +49,7 @@ func TestTextsAreFilledIn(t *testing.T) {
 	left := regexp.MustCompile(`@[A-Za-z]+@`)
 	us1, broker := side(), byBroker()
 	us1.Account.Region, us1.Customer.Contact = "us-east-1", ""
-	for name, s := range map[string]stack.Side{"oidc": side(), "broker": broker, "us-east-1": us1} {
+	for name, s := range map[string]stack.Side{"oidc": side(), "broker": broker, "us-east-1": us1, "emergencies": urgentSide()} {
 		files, err := stack.CloudFormation(s)
 		if err != nil {
 			t.Fatal(err)

@@ -44,6 +44,16 @@ locals {
 @oidc@  }
 @oidc@}
 @oidc@
+@offline@# --- the way in when brevet is gone ------------------------------------------
+@offline@
+@offline@# A second issuer, whose key lies in no server: several people have to come
+@offline@# together to sign with it. Only roles that are offline trust it, only with
+@offline@# brevet-mfa=breakglass, for an hour; each such session is told by mail.
+@offline@resource "aws_iam_openid_connect_provider" "offline" {
+@offline@  url            = @offlineIssuer@
+@offline@  client_id_list = [var.audience]
+@offline@}
+@offline@
 # --- the roles --------------------------------------------------------------
 
 @roleResources@

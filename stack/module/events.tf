@@ -204,6 +204,52 @@ resource "aws_sns_topic_subscription" "contact" {
 @admin@  }
 @admin@}
 @admin@
+@emergency@# Mails each session that an emergency opened as it begins, whether brevet told
+@emergency@# you of it or not: it does not depend on anything of brevet's.
+@emergency@resource "aws_cloudwatch_event_rule" "emergency" {
+@emergency@  name        = "@prefix@emergency"
+@emergency@  description = "Each session that an emergency opened, by mail"
+@emergency@  state       = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
+@emergency@  event_pattern = jsonencode({
+@emergency@    @emergencyPattern@
+@emergency@  })
+@emergency@}
+@emergency@
+@emergency@resource "aws_cloudwatch_event_target" "emergency" {
+@emergency@  rule       = aws_cloudwatch_event_rule.emergency.name
+@emergency@  target_id  = "mail"
+@emergency@  arn        = aws_sns_topic.alerts.arn
+@emergency@  depends_on = [aws_sns_topic_policy.alerts]
+@emergency@
+@emergency@  input_transformer {
+@emergency@    input_paths = {
+@emergency@      who     = "$.detail.requestParameters.sourceIdentity"
+@emergency@      when    = "$.detail.eventTime"
+@emergency@      account = "$.account"
+@emergency@      region  = "$.detail.awsRegion"
+@emergency@      role    = "$.detail.requestParameters.roleArn"
+@emergency@      address = "$.detail.sourceIPAddress"
+@emergency@      grant   = "@grantPath@"
+@emergency@      session = "$.detail.requestParameters.roleSessionName"
+@emergency@      event   = "$.detail.eventID"
+@emergency@    }
+@emergency@    input_template = <<-EOT
+@emergency@      "A session that an emergency opened has begun in account <account>. Nobody approved it beforehand."
+@emergency@      " "
+@emergency@      "Who:     <who>"
+@emergency@      "When:    <when> (UTC)"
+@emergency@      "Account: <account>, <region>"
+@emergency@      "Role:    <role>"
+@emergency@      "From:    <address> (the broker's address, or the engineer's own if the role is offline)"
+@emergency@      "Grant:   <grant>"
+@emergency@      "Session: <session>"
+@emergency@      "Event:   <event>"
+@emergency@      " "
+@emergency@      "If nobody should be there: apply with freeze = true. It ends entry and live sessions."
+@emergency@    EOT
+@emergency@  }
+@emergency@}
+@emergency@
 # --- counts, made from the log, and alarms ----------------------------------
 
 locals {

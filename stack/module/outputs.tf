@@ -13,6 +13,11 @@ output "role_arns" {
 @oidc@  value       = aws_iam_openid_connect_provider.brevet.arn
 @oidc@}
 @oidc@
+@offline@output "offline_provider_arn" {
+@offline@  description = "The OIDC provider that stands for the offline issuer."
+@offline@  value       = aws_iam_openid_connect_provider.offline.arn
+@offline@}
+@offline@
 output "boundary_arn" {
   description = "Permissions boundary that principals which our roles make must have."
   value       = aws_iam_policy.boundary.arn

@@ -33,7 +33,7 @@
 @broker@}
 
 variable "broker_cidrs" {
-  description = "If not empty: the only addresses from which our roles may be entered, as CIDR blocks. A stolen key is then of no use elsewhere."
+  description = "If not empty: the only addresses from which our roles may be entered, as CIDR blocks. A stolen key is then of no use elsewhere.@cidrNote@"
   type        = list(string)
   default     = @egress@
 
