@@ -40,8 +40,8 @@ func TestCatalogIsFollowed(t *testing.T) {
 	t.Logf("deployed in %s", time.Since(began))
 	o := c.owner()
 	c.must(o, "iam ListRoles", "<RoleName>brevet-Admin</RoleName>")
-	const role = "\n  Extra: {about: more, max: 2h, mfa: 1h, policies: [AWSSupportAccess]}\ncustomers:"
-	ruling = parse(strings.Replace(string(text), "\ncustomers:", role, 1))
+	const role = "\n  Extra: {about: more, max: 2h, mfa: 1h, policies: [AWSSupportAccess]}"
+	ruling = parse(strings.Replace(string(text), "\nroles:", "\nroles:"+role, 1))
 	c.must(o, "iam ListRoles", "<RoleName>brevet-Extra</RoleName>")
 	c.begin() // after a restart it is still there, and nothing is deployed anew
 	c.must(o, "iam ListRoles", "<RoleName>brevet-Extra</RoleName>")

@@ -8,9 +8,11 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/validation"
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
@@ -99,9 +101,12 @@ func invalid(code int, msg string, errs ...error) huma.StatusError {
 	return api.NewProblem(brevet.Errorf(kind, "%s", msg))
 }
 
-// complaints names the first few fields that are wrong, and how.
+// complaints names the first few fields that are wrong, and how: what is there
+// and unknown before what is missing, as it is often the same field misspelt.
 func complaints(errs []error) string {
 	var list []string
+	errs = slices.Clone(errs)
+	slices.SortStableFunc(errs, func(a, b error) int { return unknown(b) - unknown(a) })
 	for _, err := range errs {
 		if len(list) == 3 {
 			list = append(list, fmt.Sprintf("and %d more", len(errs)-3))
@@ -110,6 +115,15 @@ func complaints(errs []error) string {
 		list = append(list, complaint(err))
 	}
 	return strings.Join(list, "; ")
+}
+
+// unknown is 1 for a field that nobody knows.
+func unknown(err error) int {
+	var d huma.ErrorDetailer
+	if errors.As(err, &d) && d.ErrorDetail().Message == validation.MsgUnexpectedProperty {
+		return 1
+	}
+	return 0
 }
 
 func complaint(err error) string {
