@@ -80,7 +80,11 @@ func publicOf(commitments [][]byte) (*ecdsa.PublicKey, error) {
 	if x == nil {
 		return nil, errors.New("the public key is not on the curve")
 	}
-	return &ecdsa.PublicKey{Curve: elliptic.P256(), X: x, Y: y}, nil
+	point := make([]byte, 65)
+	point[0] = 4 // uncompressed
+	x.FillBytes(point[1:33])
+	y.FillBytes(point[33:])
+	return ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point)
 }
 
 // Key is the key of an offline issuer, put together: it lives in the memory of
@@ -121,6 +125,7 @@ func join(shares []share, b Bundle) (*Key, error) {
 // are out of reach until the process ends. It signs nothing any more.
 func (k *Key) Wipe() {
 	if k.private != nil {
+		//lint:ignore SA1019 nothing else reaches the number itself
 		clear(k.private.D.Bits())
 		k.private = nil
 	}

@@ -48,7 +48,7 @@ func moveClock(ts *testscript.TestScript, _ bool, args []string) {
 		path = ts.MkAbs("clock")
 		ts.Setenv(clockEnv, path)
 	}
-	ahead := scriptClock(path)().Add(by).Sub(time.Now()).Round(time.Second)
+	ahead := time.Until(scriptClock(path)().Add(by)).Round(time.Second)
 	ts.Check(os.WriteFile(path+".new", []byte(ahead.String()), 0o600))
 	ts.Check(os.Rename(path+".new", filepath.Clean(path)))
 }
