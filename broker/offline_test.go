@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"strings"
@@ -88,12 +89,25 @@ func (l lockbox) record(target string, who brevet.Person, at time.Time, out *gla
 func offlineHouse(t *testing.T) (h *house, l lockbox, engineer brevet.Caller, id brevet.GrantID, text []byte) {
 	h = newHouse(t)
 	h.withChannels(everything("quiet", &pigeon{}))
+	if _, err := h.Propose(t.Context(), brevet.Actor{System: "test"}, withOffline(sandboxCatalog())); err != nil {
+		t.Fatal(err)
+	}
 	engineer = h.login("engineer")
 	l = lockboxOf(t, h, h.Catalog().Customers[0].ID, engineer.Person)
 	h.OfflineKeys = keys(l)
 	at := h.now().Add(-10 * time.Minute)
 	id, text = l.record("acme-prod/BreakGlass", engineer.Person, at, &glass.Outcome{Time: at, AccessKey: "ASIAOFFLINE", Expires: at.Add(time.Hour)})
 	return h, l, engineer, id, text
+}
+
+// withOffline gives the catalog's customer an offline issuer, and a role that
+// trusts it, if it has none.
+func withOffline(text []byte) []byte {
+	if bytes.Contains(text, []byte("offline_issuer:")) {
+		return text
+	}
+	text = bytes.Replace(text, []byte("\nroles:\n"), []byte("\nroles:\n  BreakGlass: {about: \"everything\", offline: true, policies: [AdministratorAccess]}\n"), 1)
+	return bytes.Replace(text, []byte("\n    prefix: brevet-"), []byte("\n    offline_issuer: https://glass.brevet.invalid/acme\n    prefix: brevet-"), 1)
 }
 
 // TestImport: an emergency that was opened offline is an emergency, and gives

@@ -72,7 +72,7 @@ func TestSandbox(t *testing.T) {
 			"acme-staging/Admin 2h, lead, MFA 1h", "acme-staging/Data 4h, lead, MFA 8h", "acme-staging/DevOps 4h, lead, MFA 8h",
 			look, "acme-staging/SRE 4h, automatic, MFA 8h", "acme-staging/Security 4h, lead, MFA 8h"}, "[]"},
 		{"lead", "leads", []string{look}, "[view decide]"},
-		{"security", "security", []string{look}, "[view revoke audit catalog]"},
+		{"security", "security", []string{"acme-prod/Security 4h, lead, MFA 8h", look}, "[view revoke audit catalog]"},
 		{"contractor", "contractors", []string{look}, "[]"},
 		{"stranger", "strangers", nil, "[]"},
 	} {
