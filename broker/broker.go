@@ -115,6 +115,7 @@ type Broker struct {
 	stating  sync.Mutex // statements are made one at a time: each reads the whole log
 	revoking *revoking  // revocations that are carried out
 	doors    doors
+	strays   strays
 	guesses  guesses // sealed codes that were wrong lately
 }
 

@@ -31,7 +31,6 @@ const (
 	centerPatience = time.Minute // for what nobody waits for
 	centerAgain    = 10 * time.Second
 	centerRarely   = 10 * time.Minute
-	straysEvery    = time.Hour
 	atDoor         = 8 // assignments that are taken away at a time
 )
 
@@ -40,7 +39,6 @@ const (
 type doors struct {
 	mu   sync.Mutex
 	busy map[string]*sync.Mutex
-	seen time.Time // when strays were looked for last
 }
 
 func (d *doors) lock(id string) (unlock func()) {
@@ -134,16 +132,16 @@ func (b *Broker) letsIn(tx *store.Tx, a store.Assignment, now time.Time) (bool, 
 	return false, err
 }
 
-// sweepAssignments takes away what no live grant lets in any more, and looks
-// for what nobody was granted. What fails is tried again.
-func (b *Broker) sweepAssignments(ctx context.Context) error {
+// CloseDoors takes away what no live grant lets in any more. What fails is
+// tried again. It waits for Identity Center, so it runs beside [Broker.Sweep].
+func (b *Broker) CloseDoors(ctx context.Context) error {
 	if b.Center.Dismiss == nil {
 		return nil
 	}
-	return errors.Join(b.closeDoors(ctx), b.sweepStrays(ctx))
+	return b.closeDoors(ctx)
 }
 
-// closeDoors takes away what no live grant lets in any more.
+// closeDoors is CloseDoors where there is an Identity Center.
 func (b *Broker) closeDoors(ctx context.Context) error {
 	due, err := b.closing(ctx)
 	if err != nil {
@@ -251,83 +249,4 @@ func (b *Broker) stillLetIn(ctx context.Context, a store.Assignment) (in bool) {
 		return err
 	})
 	return in && err == nil
-}
-
-// sweepStrays compares, once an hour, who is let in with who was granted it.
-// Whom nobody granted that is on record, and dismissed where the catalog says
-// so.
-func (b *Broker) sweepStrays(ctx context.Context) error {
-	b.doors.mu.Lock()
-	now := b.now()
-	wait := now.Sub(b.doors.seen) < straysEvery
-	if !wait {
-		b.doors.seen = now
-	}
-	b.doors.mu.Unlock()
-	if wait {
-		return nil
-	}
-	var errs []error
-	for _, account := range b.Catalog().Accounts {
-		if account.Center != nil && !b.DB.CustomerOver(account.Customer) {
-			errs = append(errs, b.compare(ctx, account))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// compare is sweepStrays for one account.
-func (b *Broker) compare(ctx context.Context, account brevet.Account) error {
-	ctx, cancel := context.WithTimeout(ctx, centerPatience)
-	defer cancel()
-	there, err := b.Center.Present(ctx, account)
-	if err != nil {
-		return err
-	}
-	ours := map[string]bool{} // read after what is there: what was let in meanwhile is among them
-	err = b.DB.View(ctx, func(tx *store.Tx) error {
-		open, err := tx.OpenAssignments(store.AssignmentFilter{Account: account.ID})
-		for _, a := range open {
-			ours[a.ID] = true
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, a := range there {
-		if a.Group || !ours[assignmentID(a.Account, a.Role, a.Principal)] {
-			errs = append(errs, b.stray(ctx, account, a))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// stray puts what nobody was granted on record, before it is taken away.
-func (b *Broker) stray(ctx context.Context, account brevet.Account, a brevet.Assignment) error {
-	kind, plan := "user", "reported"
-	if a.Group {
-		kind = "group"
-	}
-	if account.Center.Remove {
-		plan = "removed"
-	}
-	err := b.DB.Update(ctx, func(tx *store.Tx) error {
-		_, err := tx.Record(brevet.Event{Kind: brevet.AssignmentFound, Customer: account.Customer, Actor: clock, Account: a.Account, Role: a.Role,
-			Reason: "nobody was granted this", Data: map[string]string{kind: a.Principal, "plan": plan}})
-		return err
-	})
-	if err != nil || !account.Center.Remove {
-		return err
-	}
-	defer b.doors.lock(assignmentID(a.Account, a.Role, a.Principal))()
-	if err := b.Center.Dismiss(ctx, account, a.Role, a); err != nil {
-		return err
-	}
-	return b.DB.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error {
-		_, err := tx.Record(brevet.Event{Kind: brevet.AssignmentRemoved, Customer: account.Customer, Actor: clock, Account: a.Account, Role: a.Role,
-			Data: map[string]string{kind: a.Principal}})
-		return err
-	})
 }

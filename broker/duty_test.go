@@ -103,8 +103,10 @@ func (h *house) shift(who string, layer brevet.Layer, from, to time.Duration) br
 func (h *house) sweep() {
 	h.t.Helper()
 	h.FollowDuty(context.Background())
-	if err := h.Sweep(context.Background()); err != nil {
-		h.t.Fatal(err)
+	for _, sweep := range []func(context.Context) error{h.Sweep, h.CloseDoors, h.FindStrays} {
+		if err := sweep(context.Background()); err != nil {
+			h.t.Fatal(err)
+		}
 	}
 }
 

@@ -18,7 +18,9 @@ const sweepBatch = 100
 // for are in doubt, sessions that cannot be used any more end, what offboarded
 // customers and people left is ended, and a catalog that another replica put in
 // force is taken up. It acts on state, so a sweep that never ran
-// loses nothing: whether a grant gives access follows from its time.
+// loses nothing: whether a grant gives access follows from its time. What waits
+// for IAM Identity Center is done beside it: [Broker.CloseDoors] and
+// [Broker.FindStrays].
 func (b *Broker) Sweep(ctx context.Context) error {
 	var errs []error
 	for _, sweep := range []func(context.Context) error{
@@ -34,7 +36,6 @@ func (b *Broker) Sweep(ctx context.Context) error {
 		b.sweepOutbox,
 		b.sweepBounds,
 		b.sweepRevocations,
-		b.sweepAssignments,
 		b.sweepReviews,
 	} {
 		errs = append(errs, sweep(ctx))

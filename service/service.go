@@ -245,7 +245,9 @@ func (s *Service) Serve(ctx context.Context, l net.Listener) error {
 	}
 	var work sync.WaitGroup
 	loop, stop := context.WithCancel(context.WithoutCancel(ctx))
-	work.Go(func() { s.reconcile(loop) })
+	for _, what := range []func(context.Context) error{s.Broker.Sweep, s.Broker.CloseDoors, s.Broker.FindStrays} {
+		work.Go(func() { s.reconcile(loop, what) })
+	}
 	work.Go(func() { s.Broker.Revoking(loop) })
 	if err := s.DB.Work(loop, s.Broker.Jobs()); err != nil { // a sweep does what a job would
 		s.opt.Log.ErrorContext(ctx, "jobs are not worked on", "err", err)
@@ -270,11 +272,13 @@ func (s *Service) Serve(ctx context.Context, l net.Listener) error {
 	return err
 }
 
-func (s *Service) reconcile(ctx context.Context) {
+// reconcile does what compares what should be with what is, one after the
+// other, until ctx is over.
+func (s *Service) reconcile(ctx context.Context, what func(context.Context) error) {
 	t := time.NewTicker(sweepEvery)
 	defer t.Stop()
 	for {
-		err := s.Broker.Sweep(ctx)
+		err := what(ctx)
 		if ctx.Err() != nil {
 			return
 		}

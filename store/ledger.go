@@ -28,6 +28,7 @@ type ledger struct {
 	holds  holds
 	proven provenCache
 	open   map[brevet.GrantID]int64    // where revocations that are not closed are spoken of last
+	strays strays                      // whom nobody granted what lets them in
 	ended  []brevet.PersonID           // people that were offboarded
 	erased map[int64]brevet.CustomerID // erased entries whose erasure was not read yet; empty once verified
 }
@@ -35,7 +36,7 @@ type ledger struct {
 func newLedger() *ledger {
 	return &ledger{
 		seqs: map[brevet.CustomerID]int64{}, blinds: map[brevet.CustomerID][]byte{},
-		places: map[placeKey]place{}, holds: holds{}, open: map[brevet.GrantID]int64{}, erased: map[int64]brevet.CustomerID{},
+		places: map[placeKey]place{}, holds: holds{}, open: map[brevet.GrantID]int64{}, strays: strays{}, erased: map[int64]brevet.CustomerID{},
 	}
 }
 
@@ -72,10 +73,11 @@ type place struct {
 type mark struct {
 	key     placeKey
 	over    bool
-	holder  placeKey        // of a grant: its person
-	revokes brevet.GrantID  // whose revocation it is about; "" for none
-	closed  bool            // that of it is closed
-	person  brevet.PersonID // who was offboarded; "" for nobody
+	holder  placeKey         // of a grant: its person
+	revokes brevet.GrantID   // whose revocation it is about; "" for none
+	closed  bool             // that of it is closed
+	person  brevet.PersonID  // who was offboarded; "" for nobody
+	stray   brevet.AccountID // into which nobody granted what lets somebody in; closed: it does no more
 }
 
 func put(places map[placeKey]place, before place, index int64, m mark) {
@@ -128,6 +130,8 @@ func marks(ev brevet.Event) []mark {
 		return revocationMark(ev)
 	case brevet.BreakGlassOpened, brevet.BreakGlassReviewed, brevet.BreakGlassReminded:
 		return glassMarks(ev)
+	case brevet.AssignmentFound, brevet.AssignmentRemoved:
+		return strayMark(ev)
 	case brevet.RequestReminded, brevet.RequestEscalated:
 		return markOf(NudgeKey(ev.Request), false)
 	case brevet.CatalogProposed, brevet.CatalogWithdrawn:
@@ -219,6 +223,7 @@ func (l *ledger) note(index int64, m mark) {
 	put(l.places, l.places[m.key], index, m)
 	l.holds.take(m)
 	putOpen(l.open, index, m)
+	l.strays.take(m)
 	if m.person != "" && !slices.Contains(l.ended, m.person) {
 		l.ended = append(l.ended, m.person)
 	}
