@@ -100,6 +100,9 @@ func TestSealedCodes(t *testing.T) {
 		if _, err := h.Review(t.Context(), lead, v.Grant.ID, true, "I lent a code", ""); !errors.Is(err, brevet.Denied) {
 			t.Errorf("the second person reviews: %v", err)
 		}
+		if e, err := h.Emergency(t.Context(), security, v.Grant.ID); err != nil || len(e.Told.Approvals) != 2 || e.Told.Approvals[1].By != "lead" || e.Waits != "lead, group security (but not lead, whose code helped)" {
+			t.Errorf("told %+v (%v)", e, err)
+		}
 		if _, err := h.Review(t.Context(), security, v.Grant.ID, true, "seen", ""); err != nil {
 			t.Error(err)
 		}

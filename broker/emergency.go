@@ -23,11 +23,10 @@ type Emergency struct {
 	Told     Access
 	Now      time.Time
 	Customer string
-	Account  brevet.Account    // as the catalog has it; zero if it left
-	Role     brevet.Role       // likewise
-	Addr     string            // whence it was opened
-	Data     map[string]string // what else the alarm says
-	Cutoff   bool              // the log goes on further than was read
+	Account  brevet.Account // as the catalog has it; zero if it left
+	Role     brevet.Role    // likewise
+	Alarm    brevet.Event   // that opened it; of one that was opened offline, by who brought the record
+	Cutoff   bool           // the log goes on further than was read
 }
 
 // Emergency returns an emergency that the caller may see, and changes nothing.
@@ -38,7 +37,7 @@ func (b *Broker) Emergency(ctx context.Context, c brevet.Caller, id brevet.Grant
 		if err != nil {
 			return err
 		}
-		out = Emergency{Now: b.now(), Customer: b.customerName(opened.Customer), Addr: opened.Actor.Addr, Data: opened.Data}
+		out = Emergency{Now: b.now(), Customer: b.customerName(opened.Customer), Alarm: opened}
 		if out.ReviewView, err = b.reviewView(tx, c, opened); err != nil {
 			return err
 		}

@@ -88,6 +88,9 @@ func (b *Broker) reviewView(tx *store.Tx, c brevet.Caller, e brevet.Event) (Revi
 	}
 	i, seen := tx.Latest(store.ReviewKey(e.Grant))
 	if !seen {
+		if with := e.Data[brevet.GlassSecondHandle]; with != "" {
+			v.Waits += " (but not " + with + ", whose code helped)"
+		}
 		v.CanReview = b.reviews(c, e)
 		return v, nil
 	}

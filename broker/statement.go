@@ -194,6 +194,9 @@ func (t *teller) fold(index int64, e brevet.Event) {
 		}
 		if a != nil {
 			a.BreakGlass = true
+			if with := e.Data[brevet.GlassSecondHandle]; with != "" {
+				a.Approvals = append(a.Approvals, Approved{By: with, At: e.Time, Comment: "gave a sealed code, the second"})
+			}
 			a.Entries = append(a.Entries, index)
 		}
 	case brevet.CustomerOffboarded:

@@ -49,8 +49,8 @@ func (b *Broker) readUsual(tx *store.Tx, r brevet.Request, now time.Time) (u Usu
 		if g.Request == r.ID || g.Created.After(r.Created) || now.Sub(g.Created) > usualFor || !onRecord(tx, g.Leaf, string(g.ID), brevet.GrantActivated, brevet.GrantOpened) {
 			continue
 		}
-		if g.Live(now) && !tx.GrantOver(g.ID) {
-			u.Live = append(u.Live, b.targetName(g.Account, g.Role))
+		if held := b.targetName(g.Account, g.Role); g.Live(now) && !tx.GrantOver(g.ID) && !slices.Contains(u.Live, held) {
+			u.Live = append(u.Live, held)
 		}
 		if g.Account != r.Account || g.Role != r.Role {
 			u.Elsewhere++
@@ -184,7 +184,7 @@ func risks(b *Brief, who brevet.Caller) (out []Risk) {
 	say(false, u.Times > 0 && r.Duration > u.Longest, "Longer than ever: %s; the longest so far was %s", brevet.Spoken(r.Duration), brevet.Spoken(u.Longest))
 	say(false, u.Times > 0 && r.Duration <= u.Longest && r.Duration > 2*u.Typical, "Longer than usual: %s; typically %s", brevet.Spoken(r.Duration), brevet.Spoken(u.Typical))
 	say(false, u.Recent >= 3, "Asked for the same %d times before within a day", u.Recent)
-	say(false, b.Now.Sub(who.Person.Created) < 7*24*time.Hour && u.Asked == 0, "New here: %s first signed in %s ago, and has asked for nothing before", b.Requester, brevet.Spoken(b.Now.Sub(who.Person.Created)))
+	say(false, b.Now.Sub(who.Person.Created) < 7*24*time.Hour && u.Asked == 0, "New here: %s first signed in %s, and has asked for nothing before", b.Requester, agoOf(b.Now.Sub(who.Person.Created)))
 	say(false, r.State == brevet.Pending && who.SignIn.ID == "", "%s is not signed in now", b.Requester)
 	return out
 }
@@ -193,4 +193,12 @@ func risks(b *Brief, who brevet.Caller) (out []Risk) {
 func production(env string) bool {
 	env = strings.ToLower(env)
 	return strings.HasPrefix(env, "prod") || env == "live"
+}
+
+// agoOf says how long ago something was.
+func agoOf(d time.Duration) string {
+	if d < time.Minute {
+		return "just now"
+	}
+	return brevet.Spoken(d) + " ago"
 }

@@ -142,13 +142,15 @@ func sentence(s string) string {
 		return s
 	}
 	if word, _, _ := strings.Cut(s, " "); !strings.ContainsAny(word, ":_/") && word != "brevet" {
-		s = strings.ToUpper(s[:1]) + s[1:]
+		s = capital(s)
 	}
 	if strings.HasSuffix(s, ".") || strings.HasSuffix(s, "?") {
 		return s
 	}
 	return s + "."
 }
+
+func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 // Ago says how long t is over.
 func (f frame) Ago(t time.Time) string { return ago(t, f.Now) }

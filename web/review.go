@@ -2,6 +2,7 @@ package web
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -89,30 +90,50 @@ func (s *Site) emergency(v *visit) (broker.Emergency, error) {
 
 func (s *Site) showReview(v *visit, status int, e broker.Emergency, notice string, changed []change) {
 	e.Role.About = sentence(e.Role.About)
-	s.show(v.w, v.r, status, "review", reviewPage{frame: s.frame(v, e.Now), Emergency: e, Powers: powersOf(e.Account, e.Role, ""), Besides: besides(e.Data),
+	s.show(v.w, v.r, status, "review", reviewPage{frame: s.frame(v, e.Now), Emergency: e, Powers: powersOf(e.Account, e.Role, ""), Besides: besides(e.Alarm.Data),
 		Form: v.newForm(v.r.URL.Path, "", pack(happened(e))), Notice: notice, Changed: changed})
 }
 
-// spokenOf are the words for what an alarm says beside; "" for what the page
-// says elsewhere, or what is of use to programs alone.
-var spokenOf = map[string]string{brevet.PriorGlass: "", brevet.PriorGlassOwn: "", "review": "", "entitlement": ""}
+// spokenOf are the words for what an alarm says beside, in the order in which
+// they are said.
+var spokenOf = []struct{ Key, Name string }{
+	{brevet.GlassSecondHandle, "Second code"}, {"shared", "Key shares"}, {brevet.OfflineKey, "Offline key"}, {"issuer", "Its issuer"}, {"outcome", "Outcome"},
+}
 
-// besides says what else the alarm tells, in a fixed order. What has no words
-// here goes by its name.
+// unspoken is what the page says elsewhere, and what is of use to programs
+// alone.
+var unspoken = []string{brevet.PriorGlass, brevet.PriorGlassOwn, "review", "entitlement", brevet.GlassSecond, "handle", "access_key", "expires", "bundle", "call"}
+
+// besides says what else the alarm tells. What has no words here goes by its
+// name, after all that has.
 func besides(data map[string]string) (out []fact) {
-	for key, value := range data {
-		name, known := spokenOf[key]
-		if !known {
-			name = strings.ReplaceAll(key, "_", " ")
-			name = strings.ToUpper(name[:min(1, len(name))]) + name[min(1, len(name)):]
+	said := slices.Clone(unspoken)
+	for _, s := range spokenOf {
+		if value := data[s.Key]; value != "" {
+			out = append(out, fact{s.Name, spokenAs(s.Key, value)})
 		}
-		if name != "" && value != "" {
-			out = append(out, fact{name, value})
+		said = append(said, s.Key)
+	}
+	for _, key := range slices.Sorted(maps.Keys(data)) {
+		if data[key] != "" && !slices.Contains(said, key) {
+			out = append(out, fact{capital(strings.ReplaceAll(key, "_", " ")), data[key]})
 		}
 	}
-	slices.SortFunc(out, func(a, b fact) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }
+
+func spokenAs(key, value string) string {
+	switch key {
+	case brevet.GlassSecondHandle:
+		return value + "’s sealed code stood beside their own, in place of a sign-in"
+	case "shared":
+		return "given by " + strings.ReplaceAll(value, ",", ", ")
+	}
+	return value
+}
+
+// Entries lists the entries of the log from which the page is told.
+func (p reviewPage) Entries() string { return strings.ReplaceAll(p.Told.Indexes(), " ", ", ") }
 
 // happened is what a review rests on, as the page shows it: when the form
 // comes back no more may be known.
