@@ -76,9 +76,11 @@ const (
 	identityStore = "AWSIdentityStore."
 )
 
-// call makes one call, again where AWS asks for patience. It reports whether
-// an attempt may have had an effect that is not known.
+// call makes one call, again where AWS asks for patience or does not take the
+// broker's credentials any more. It reports whether an attempt may have had an
+// effect that is not known.
 func (v *visit) call(service, target string, params, out any) (doubt bool, err error) {
+	renewed := false
 	for n := 1; ; n++ {
 		if err := v.gate.rate.Wait(v.ctx); err != nil {
 			return doubt, err
@@ -90,6 +92,12 @@ func (v *visit) call(service, target string, params, out any) (doubt bool, err e
 			return doubt, nil
 		case !errors.As(err, &no):
 			doubt = true
+		case stale[no.code] && !renewed:
+			renewed = true
+			if v.renew() != nil {
+				return doubt, err
+			}
+			continue
 		case !patient(no.code):
 			return doubt, err
 		}
@@ -97,6 +105,16 @@ func (v *visit) call(service, target string, params, out any) (doubt bool, err e
 			return doubt, err
 		}
 	}
+}
+
+// renew fetches the broker's own credentials anew.
+func (v *visit) renew() error {
+	v.cloud.own.empty()
+	own, err := v.cloud.own.open(v.ctx)
+	if err == nil {
+		v.keys = *own
+	}
+	return err
 }
 
 // patient reports whether AWS asks to try again later: it is asked too often,

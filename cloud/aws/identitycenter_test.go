@@ -34,6 +34,7 @@ type center struct {
 	calls    int
 	most     int            // assignments at work at the same time
 	over     int            // calls beyond the limits
+	handed   int            // credentials of the broker's own, so often
 	odd      map[int]string // answers to the nth call, from 1: an error's code, "" for none at all
 	failure  string         // of every assignment
 }
@@ -153,7 +154,7 @@ func jsonAnswer(status int, v any) *http.Response {
 }
 
 func (c *center) open() *aws.Center {
-	return aws.New(aws.Config{HTTP: &http.Client{Transport: c}, Credentials: func(context.Context) (brevet.Credential, error) { return own(1), nil }}).Center()
+	return aws.New(aws.Config{HTTP: &http.Client{Transport: c}, Credentials: func(context.Context) (brevet.Credential, error) { c.handed++; return own(1), nil }}).Center()
 }
 
 func subject(n int) brevet.Principal {
@@ -229,6 +230,8 @@ func TestCenterAnswers(t *testing.T) {
 		"at once":            {in: true},
 		"asked for patience": {odd: map[int]string{2: "ThrottlingException", 3: "ConflictException", 4: "ServiceQuotaExceededException"}, in: true},
 		"never":              {odd: map[int]string{2: "ConflictException", 3: "ConflictException", 4: "ConflictException", 5: "ConflictException"}, want: brevet.Unavailable},
+		"run out":            {odd: map[int]string{2: "ExpiredTokenException", 4: "UnrecognizedClientException"}, in: true},
+		"run out for good":   {odd: map[int]string{2: "ExpiredTokenException", 3: "ExpiredTokenException"}, want: brevet.CloudRefused},
 		"no word":            {odd: map[int]string{2: ""}, in: true},
 		"a no after no word": {odd: map[int]string{2: "", 3: "AccessDeniedException"}, want: brevet.Unavailable},
 		"a no":               {odd: map[int]string{2: "AccessDeniedException"}, want: brevet.CloudRefused},
@@ -248,6 +251,9 @@ func TestCenterAnswers(t *testing.T) {
 				err := enter(t.Context(), fake.open(), centerAccount(), cmp.Or(one.role, "SRE"), cmp.Or(one.person, 7))
 				if kind := brevet.KindOf(err); err != nil && kind != one.want || err == nil && one.want != "" {
 					t.Errorf("%v, want kind %q", err, one.want)
+				}
+				if want := 1 + strings.Count(fmt.Sprint(one.odd), "Expired") + strings.Count(fmt.Sprint(one.odd), "Unrecognized"); name != "run out for good" && fake.handed != want {
+					t.Errorf("the broker's credentials were fetched %d times, want %d", fake.handed, want)
 				}
 				time.Sleep(fake.takes) // in the bubble
 				fake.settle(time.Now())
