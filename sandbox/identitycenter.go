@@ -22,7 +22,9 @@ import (
 // there for roles, and whose users are the people of the identity provider, as
 // SCIM would have brought them. Assignments are made and deleted
 // asynchronously, as AWS does it
-// (https://docs.aws.amazon.com/singlesignon/latest/APIReference/).
+// (https://docs.aws.amazon.com/singlesignon/latest/APIReference/). The broker's
+// role reaches every instance; the owner of an account the one that it is
+// entered through, and there nothing of another customer's.
 
 // CenterUser is somebody whom an identity provider has provisioned.
 type CenterUser struct {
@@ -30,12 +32,14 @@ type CenterUser struct {
 	Issuer, Subject string // at the identity provider: the external id
 }
 
-// What AWS allows for each instance, and how it is here: an assignment takes a
-// second, and every fifth call is turned down as one too many, as happens
-// where others call, too.
+// How AWS works at assignments, and how it is here: an instance works on ten
+// at a time, one takes a second, what became of it can be asked for a day, and
+// every fifth call is turned down as one too many, as happens where others
+// call, too.
 const (
-	centerTakes     = time.Second
 	centerUnderway  = 10
+	centerTakes     = time.Second
+	centerTells     = 24 * time.Hour
 	centerThrottles = 5
 )
 
@@ -51,27 +55,27 @@ type centers struct {
 	mu    sync.Mutex
 	read  bool
 	kept  centersKept
-	busy  map[string]*centerWork // by request id
 	calls int
 }
 
-// centersKept is what survives a restart: assignments, and memberships by id.
+// centersKept is what survives a restart.
 type centersKept struct {
 	Assigned []centerAssignment          `json:"assigned,omitempty"`
-	Members  map[string]centerMembership `json:"members,omitempty"`
+	Members  map[string]centerMembership `json:"members,omitempty"` // by id
+	Work     map[string]*centerWork      `json:"work,omitempty"`    // by request id
 }
 
 type centerAssignment struct{ InstanceArn, TargetId, PermissionSetArn, PrincipalType, PrincipalId string }
 
 type centerMembership struct{ Store, Group, User string }
 
-// centerWork is an assignment that is being made or deleted.
+// centerWork is an assignment that is being made or deleted, or was.
 type centerWork struct {
-	centerAssignment
-	in   bool
-	done time.Time
-	why  string // it fails
-	over bool
+	Of   centerAssignment
+	In   bool
+	Done time.Time
+	Why  string // it fails
+	Over bool
 }
 
 // centerIn is what any of the calls may hold.
@@ -94,6 +98,9 @@ func centerCalls() (sso, store map[string]operation) {
 			if f := c.json(&in); f != nil {
 				return nil, f
 			}
+			if f := a.mayReach(c, &in); f != nil {
+				return nil, f
+			}
 			a.centers.mu.Lock()
 			defer a.centers.mu.Unlock()
 			if a.centers.calls++; a.centers.calls%centerThrottles == 0 {
@@ -111,7 +118,7 @@ func centerCalls() (sso, store map[string]operation) {
 	}
 	follow := func(in bool) operation {
 		return simulated(func(a *AWS, _ *call, p *centerIn) (any, *fault) {
-			return a.assignmentStatus(in, orEmpty(p.AccountAssignmentCreationRequestId, p.AccountAssignmentDeletionRequestId))
+			return a.assignmentStatus(in, p.InstanceArn, orEmpty(p.AccountAssignmentCreationRequestId, p.AccountAssignmentDeletionRequestId))
 		})
 	}
 	return map[string]operation{"CreateAccountAssignment": begin(true), "DeleteAccountAssignment": begin(false),
@@ -121,12 +128,27 @@ func centerCalls() (sso, store map[string]operation) {
 			"ListGroupMembershipsForMember": simulated(listMemberships), "ListGroupMemberships": simulated(listMemberships)}
 }
 
+// mayReach refuses an owner another instance or store than the one that their
+// account is entered through, and the accounts of another customer.
+func (a *AWS) mayReach(c *call, in *centerIn) *fault {
+	if c.who.Broker {
+		return nil
+	}
+	ic := c.account.Center
+	other, known := a.account(brevet.AccountID(orEmpty(in.TargetId, in.AccountId)))
+	switch {
+	case ic == nil, in.InstanceArn != "" && in.InstanceArn != ic.Instance, in.IdentityStoreId != "" && in.IdentityStoreId != ic.Store,
+		in.InstanceArn == "" && in.IdentityStoreId == "", known && other.Customer != c.account.Customer:
+		return faultf(accessDenied, "This account does not administer that IAM Identity Center.")
+	}
+	return nil
+}
+
 // settleCenter reads what was kept, the first time, and ends what has taken
 // its time.
 func (a *AWS) settleCenter(now time.Time) error {
 	s := &a.centers
 	if !s.read {
-		s.busy = map[string]*centerWork{}
 		text, err := os.ReadFile(a.centerPath())
 		if err == nil {
 			err = json.Unmarshal(text, &s.kept)
@@ -137,25 +159,39 @@ func (a *AWS) settleCenter(now time.Time) error {
 		if s.kept.Members == nil {
 			s.kept.Members = map[string]centerMembership{}
 		}
+		if s.kept.Work == nil {
+			s.kept.Work = map[string]*centerWork{}
+		}
 		s.read = true
 	}
-	for _, w := range s.busy {
-		if w.over || now.Before(w.done) {
+	changed := false
+	for id, w := range s.kept.Work {
+		switch {
+		case w.Over && now.Sub(w.Done) > centerTells:
+			delete(s.kept.Work, id)
+		case !w.Over && !now.Before(w.Done):
+			s.kept.end(w)
+		default:
 			continue
 		}
-		w.over = true
-		if w.why != "" {
-			continue
-		}
-		s.kept.Assigned = slices.DeleteFunc(s.kept.Assigned, func(o centerAssignment) bool { return o == w.centerAssignment })
-		if w.in {
-			s.kept.Assigned = append(s.kept.Assigned, w.centerAssignment)
-		}
-		if err := a.keepCenter(); err != nil {
-			return err
-		}
+		changed = true
 	}
-	return nil
+	if !changed {
+		return nil
+	}
+	return a.keepCenter()
+}
+
+// end ends a piece of work.
+func (k *centersKept) end(w *centerWork) {
+	w.Over = true
+	if w.Why != "" {
+		return
+	}
+	k.Assigned = slices.DeleteFunc(k.Assigned, func(o centerAssignment) bool { return o == w.Of })
+	if w.In {
+		k.Assigned = append(k.Assigned, w.Of)
+	}
 }
 
 func (a *AWS) centerPath() string { return filepath.Join(a.cfg.Dir, "identity-center.json") }
@@ -171,58 +207,70 @@ func (a *AWS) keepCenter() error {
 	return writeFile(a.centerPath(), text)
 }
 
-// entrances returns how the account is entered by the instance.
-func (a *AWS) entrances(instance, account string) (*brevet.IdentityCenter, bool) {
-	for _, o := range a.cfg.Accounts() {
-		if o.Center != nil && o.Center.Instance == instance && string(o.ID) == account {
-			return o.Center, true
-		}
-	}
-	return nil, false
+// stands reports whether a permission set stands for a role of the account at
+// the instance.
+func (a *AWS) stands(instance, account, set string) bool {
+	o, known := a.account(brevet.AccountID(account))
+	return known && o.Center != nil && o.Center.Instance == instance && set != "" && standsFor(o.Center, brevet.Entrance{Set: set})
+}
+
+func standsFor(ic *brevet.IdentityCenter, e brevet.Entrance) bool {
+	return slices.Contains(slices.Collect(maps.Values(ic.Sets)), e)
+}
+
+// group reports whether a group of the store stands for a role.
+func (a *AWS) group(store, id string) bool {
+	return slices.ContainsFunc(a.cfg.Accounts(), func(o brevet.Account) bool {
+		return o.Center != nil && o.Center.Store == store && id != "" && standsFor(o.Center, brevet.Entrance{Group: id})
+	})
 }
 
 // beginAssignment starts to make or delete one.
 func (a *AWS) beginAssignment(c *call, in bool, w centerAssignment) (any, *fault) {
-	s := &a.centers
-	ic, ok := a.entrances(w.InstanceArn, w.TargetId)
-	ok = ok && slices.ContainsFunc(slices.Collect(maps.Values(ic.Sets)), func(e brevet.Entrance) bool { return e.Set == w.PermissionSetArn && e.Set != "" })
+	k := &a.centers.kept
 	work, same := 0, false
-	for _, o := range s.busy {
-		if !o.over {
+	for _, o := range k.Work {
+		if !o.Over && o.Of.InstanceArn == w.InstanceArn {
 			work++
-			same = same || o.centerAssignment == w
+			same = same || o.Of == w
 		}
 	}
 	switch {
-	case !ok:
+	case w.PrincipalType != "USER" && w.PrincipalType != "GROUP":
+		return nil, faultf(validationError, "PrincipalType is USER or GROUP.")
+	case !a.stands(w.InstanceArn, w.TargetId, w.PermissionSetArn):
 		return nil, faultf(centerAbsent, "No permission set %s is provisioned in %s.", clip(w.PermissionSetArn), clip(w.TargetId))
-	case !in && !slices.Contains(s.kept.Assigned, w):
+	case !in && !slices.Contains(k.Assigned, w):
 		return nil, faultf(centerAbsent, "There is no such account assignment.")
 	case same:
 		return nil, faultf(conflicting, "Another operation on this assignment is in progress.")
 	case work >= centerUnderway:
 		return nil, faultf(overQuota, "Too many account assignments are in progress.")
 	}
-	job := &centerWork{centerAssignment: w, in: in, done: c.now.Add(centerTakes)}
-	if _, known := a.centerUser(ic.Store, w.PrincipalId); in && w.PrincipalType == "USER" && !known {
-		job.why = "Received a 404 status error: the principal does not exist."
+	job := &centerWork{Of: w, In: in, Done: c.now.Add(centerTakes)}
+	account, _ := a.account(brevet.AccountID(w.TargetId))
+	if _, known := a.centerUser(account.Center.Store, w.PrincipalId); in && w.PrincipalType == "USER" && !known {
+		job.Why = "Received a 404 status error: the principal does not exist."
 	}
 	id := requestID()
-	s.busy[id] = job
-	return a.assignmentStatus(in, id)
+	k.Work[id] = job
+	if err := a.keepCenter(); err != nil {
+		return nil, faultf(internalFailure, "The brevet sandbox cannot keep what Identity Center holds.")
+	}
+	return a.assignmentStatus(in, w.InstanceArn, id)
 }
 
-func (a *AWS) assignmentStatus(in bool, id string) (any, *fault) {
-	w, ok := a.centers.busy[id]
-	if !ok || w.in != in {
+func (a *AWS) assignmentStatus(in bool, instance, id string) (any, *fault) {
+	w, ok := a.centers.kept.Work[id]
+	if !ok || w.In != in || w.Of.InstanceArn != instance {
 		return nil, faultf(centerAbsent, "There is no request %s.", clip(id))
 	}
-	status := map[string]any{"Status": "IN_PROGRESS", "RequestId": id, "CreatedDate": float64(w.done.Unix())}
-	if w.over {
-		status = map[string]any{"Status": "SUCCEEDED", "RequestId": id, "TargetId": w.TargetId, "TargetType": "AWS_ACCOUNT", "PermissionSetArn": w.PermissionSetArn,
-			"PrincipalType": w.PrincipalType, "PrincipalId": w.PrincipalId}
-		if w.why != "" {
-			status["Status"], status["FailureReason"] = "FAILED", w.why
+	status := map[string]any{"Status": "IN_PROGRESS", "RequestId": id, "CreatedDate": float64(w.Done.Add(-centerTakes).Unix())}
+	if w.Over {
+		status = map[string]any{"Status": "SUCCEEDED", "RequestId": id, "TargetId": w.Of.TargetId, "TargetType": "AWS_ACCOUNT", "PermissionSetArn": w.Of.PermissionSetArn,
+			"PrincipalType": w.Of.PrincipalType, "PrincipalId": w.Of.PrincipalId}
+		if w.Why != "" {
+			status["Status"], status["FailureReason"] = "FAILED", w.Why
 		}
 	}
 	if in {
@@ -232,8 +280,8 @@ func (a *AWS) assignmentStatus(in bool, id string) (any, *fault) {
 }
 
 func listAssignments(a *AWS, _ *call, in *centerIn) (any, *fault) {
-	if _, ok := a.entrances(in.InstanceArn, in.AccountId); !ok {
-		return nil, faultf(centerAbsent, "There is no account %s in the instance.", clip(in.AccountId))
+	if !a.stands(in.InstanceArn, in.AccountId, in.PermissionSetArn) {
+		return nil, faultf(centerAbsent, "No permission set %s is provisioned in %s.", clip(in.PermissionSetArn), clip(in.AccountId))
 	}
 	all := []map[string]string{}
 	for _, o := range a.centers.kept.Assigned {
@@ -263,6 +311,9 @@ func (a *AWS) centerUser(store, id string) (CenterUser, bool) {
 }
 
 func getUserID(a *AWS, _ *call, in *centerIn) (any, *fault) {
+	if !slices.ContainsFunc(a.cfg.Accounts(), func(o brevet.Account) bool { return o.Center != nil && o.Center.Store == in.IdentityStoreId }) {
+		return nil, faultf(centerAbsent, "IDENTITY_STORE not found.")
+	}
 	by := in.AlternateIdentifier
 	for _, u := range a.cfg.Users {
 		if e := by.ExternalId; e != nil && e.Issuer == u.Issuer && e.Id == u.Subject {
@@ -279,6 +330,9 @@ func createMembership(a *AWS, _ *call, in *centerIn) (any, *fault) {
 	m := centerMembership{in.IdentityStoreId, in.GroupId, in.MemberId.UserId}
 	if _, known := a.centerUser(m.Store, m.User); !known {
 		return nil, faultf(centerAbsent, "MEMBER not found.")
+	}
+	if !a.group(m.Store, m.Group) {
+		return nil, faultf(centerAbsent, "GROUP not found.")
 	}
 	for _, o := range a.centers.kept.Members {
 		if o == m {
@@ -306,6 +360,9 @@ func deleteMembership(a *AWS, _ *call, in *centerIn) (any, *fault) {
 
 // listMemberships lists those of a group or of a member.
 func listMemberships(a *AWS, _ *call, in *centerIn) (any, *fault) {
+	if in.GroupId != "" && !a.group(in.IdentityStoreId, in.GroupId) {
+		return nil, faultf(centerAbsent, "GROUP not found.")
+	}
 	all := []map[string]any{}
 	for _, id := range slices.Sorted(maps.Keys(a.centers.kept.Members)) {
 		m := a.centers.kept.Members[id]
