@@ -32,8 +32,7 @@ func (b *Broker) Why(ctx context.Context, c brevet.Caller, target string) (Why, 
 	c, _, rules := b.judge(ctx, c, account, role.Name, 0, "") // refreshes stale groups
 	a := rules.explain(query(c, account, role.Name, b.now()))
 	if e, ok := rules.Policy.Urgent(query(c, account, role.Name, b.now())); ok {
-		a.Facts = append(a.Facts, fmt.Sprintf("in an emergency: brevet break-glass %s; nobody approves, everybody is told, %s reviews it",
-			brevet.Target{Account: account.Name, Role: role.Name}, e.BreakGlass.Review))
+		a.Facts = append(a.Facts, urgent(account, role, rules.RolesIn(account.ID), e.BreakGlass)...)
 	}
 	o := &order{caller: c, account: account, role: role, answer: a, rules: rules, target: brevet.Target{Account: account.Name, Role: role.Name}.String()}
 	w := Why{Target: o.target, Facts: a.Facts, Unmet: a.Unmet}
@@ -58,6 +57,23 @@ func (b *Broker) Why(ctx context.Context, c brevet.Caller, target string) (Why, 
 	}
 	err = b.look(ctx, func(tx *store.Tx) error { return b.whyGrant(tx, o, &w, mfa, now) })
 	return w, err
+}
+
+// urgent names the ways into a role in an emergency, for somebody who may break
+// the glass for it: with the provider there, without it, and without brevet.
+func urgent(account brevet.Account, role brevet.Role, all []brevet.Role, rule *brevet.BreakGlass) []string {
+	target := brevet.Target{Account: account.Name, Role: role.Name}
+	facts := []string{fmt.Sprintf("in an emergency: brevet break-glass %s; nobody approves, everybody is told, %s reviews it", target, rule.Review)}
+	if admitsGlass(account, role) && !rule.Codes.Empty() {
+		facts = append(facts, fmt.Sprintf("while the identity provider is down: brevet break-glass %s --codes, with a sealed code of yours and one of %s; brevet codes ls says who has some", target, rule.Codes))
+	}
+	for _, r := range all {
+		if r.Offline && account.OfflineIssuer != "" {
+			facts = append(facts, fmt.Sprintf("while brevet itself is down: brevet break-glass %s --offline, if the bundle of %s names you",
+				brevet.Target{Account: account.Name, Role: r.Name}, account.OfflineIssuer))
+		}
+	}
+	return facts
 }
 
 // whyGrant adds what the grants and requests of the caller say.

@@ -179,6 +179,9 @@ func (s *Service) propose(ctx context.Context, why string, text []byte) error {
 		s.opt.Log.InfoContext(ctx, "catalog in force", "version", a.Version, "changes", len(a.Changes))
 	}
 	s.warnChecks(ctx)
+	for _, warning := range s.Broker.Catalog().Warnings() {
+		s.opt.Log.WarnContext(ctx, "the catalog in force: "+warning)
+	}
 	return nil
 }
 

@@ -83,6 +83,9 @@ func checkCatalog(w io.Writer, file string) (*policy.Set, error) {
 		return nil, err
 	}
 	fmt.Fprintf(w, "%s is sound: %d customers, %d accounts, %d roles\n", file, len(c.Customers), len(c.Accounts), len(c.Roles))
+	for _, warning := range c.Warnings() {
+		fmt.Fprintf(w, "warning: %s\n", warning)
+	}
 	return set, nil
 }
 

@@ -58,3 +58,23 @@ func TestStanding(t *testing.T) {
 		})
 	}
 }
+
+// TestCheckWarns: a catalog that is sound is said to be, and what may go wrong
+// under it.
+func TestCheckWarns(t *testing.T) {
+	text, _, err := catalog.Complete(catalog.Sandbox, rand.Reader, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for review, want := range map[string]bool{"[lead, group:security]": false, "[lead]": true} {
+		file, changed := filepath.Join(t.TempDir(), "c.yaml"), strings.Replace(string(text), "review: [lead, group:security]", "review: "+review, 1)
+		if err := os.WriteFile(file, []byte(changed), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		code, out, errs := brevetd(t, "check", file)
+		warned := strings.Contains(out, "warning: entitlement prod-emergency: nobody is left to review what group engineers opens with a sealed code of lead")
+		if code != 0 || !strings.Contains(out, "is sound") || warned != want || strings.Contains(out, "warning") != want {
+			t.Errorf("review: %s: %d: %s%s", review, code, out, errs)
+		}
+	}
+}
