@@ -137,11 +137,36 @@ func (s *seen) finished(t *testing.T, security *client.Client) {
 // startDev runs brevetd dev as a process; stop kills it.
 func startDev(t *testing.T, dir, database string, port int) (facts sandbox.Facts, stop func()) {
 	t.Helper()
-	args := []string{"dev", "--dir", dir, "--port", fmt.Sprint(port)}
-	if database != "" {
-		args = append(args, "--database", database)
+	facts, p := startProcess(t, devProcess{dir: dir, database: database, port: port})
+	return facts, p.kill
+}
+
+// devProcess is a brevetd dev that runs as a process.
+type devProcess struct {
+	dir, database string
+	port          int
+	parts         string // file with channels and the like; "" for none
+	clock         string // file that says how far its clock is ahead; "" for the machine's
+
+	cmd  *exec.Cmd
+	kill func() // as kill -9, once
+}
+
+// startProcess starts p and waits until it is ready.
+func startProcess(t *testing.T, p devProcess) (facts sandbox.Facts, _ *devProcess) {
+	t.Helper()
+	program, args := "brevetd", []string{"dev", "--dir", p.dir, "--port", fmt.Sprint(p.port)}
+	if p.database != "" {
+		args = append(args, "--database", p.database)
 	}
-	cmd := exec.Command("brevetd", args...)
+	if p.parts != "" {
+		args = append(args, "--config", p.parts)
+	}
+	if p.clock != "" {
+		program = "moved"
+	}
+	cmd := exec.Command(program, args...)
+	cmd.Env = append(os.Environ(), clockEnv+"="+p.clock)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -160,19 +185,19 @@ func startDev(t *testing.T, dir, database string, port int) (facts sandbox.Facts
 		for lines.Scan() {
 		}
 	}()
-	once := sync.OnceFunc(func() {
+	p.cmd, p.kill = cmd, sync.OnceFunc(func() {
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
-	t.Cleanup(once)
-	text, err := os.ReadFile(filepath.Join(dir, "dev.json"))
+	t.Cleanup(p.kill)
+	text, err := os.ReadFile(filepath.Join(p.dir, "dev.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := json.Unmarshal(text, &facts); err != nil {
 		t.Fatal(err)
 	}
-	return facts, once
+	return facts, &p
 }
 
 // hammer asks, approves, issues and now and then revokes until ctx is over, and
