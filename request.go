@@ -153,6 +153,9 @@ func (r Request) Step() int {
 	return step
 }
 
+// Given returns how many said yes already in the step that r waits for.
+func (r Request) Given() int { return r.yes(r.Step()) }
+
 func (r Request) yes(step int) int {
 	n := 0
 	for _, d := range r.Decisions {

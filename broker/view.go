@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/brevet-access/brevet"
@@ -106,6 +107,10 @@ func waitsFor(r brevet.Request, now time.Time) string {
 		if later := f.After - now.Sub(r.Since()); later > 0 {
 			who.Else = append(who.Else, brevet.Fallback{By: f.By, After: later.Round(time.Minute)})
 		}
+	}
+	if given := r.Given(); given > 0 {
+		who.Quorum = 1
+		return fmt.Sprintf("%d more of %s (%d of %d given)", step.Quorum-given, who, given, step.Quorum)
 	}
 	return who.String()
 }
