@@ -33,7 +33,7 @@ import (
 // between, under the id by which its receiver knows it.
 func TestKillPost(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it kills six times")
+		t.Skip("SKIPPED: -short: kills the server six times")
 	}
 	t.Run("sqlite", func(t *testing.T) { killPost(t, "", 6) })
 	if os.Getenv("BREVET_SOAK") != "" {
