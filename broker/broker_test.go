@@ -215,6 +215,29 @@ func TestKeep(t *testing.T) {
 	keep(false) // 4 min left and the grant lasts: a new one
 }
 
+// TestKeepJudgesMFA: the word that a credential in hand still stands is given
+// like an issue (law 6).
+func TestKeepJudgesMFA(t *testing.T) {
+	h := newHouse(t)
+	engineer := h.login("engineer")
+	h.approve(h.login("lead"), h.ask(engineer, "acme-prod/Admin", 2*time.Hour).ID)
+	h.advance(30 * time.Minute)
+	got := h.want(engineer, "acme-prod/Admin", "")
+	again := func(c brevet.Caller) (broker.Issued, error) {
+		return h.Credential(t.Context(), c, broker.Want{Target: "acme-prod/Admin", Have: got.Session.ID})
+	}
+	if i, err := again(engineer); err != nil || !i.Keep {
+		t.Fatalf("keep = %v (%v)", i.Keep, err)
+	}
+	h.advance(31 * time.Minute)
+	if i, err := again(engineer); !errors.Is(err, brevet.StepUp) {
+		t.Errorf("MFA of an hour ago: keep = %v (%v)", i.Keep, err)
+	}
+	if i, err := again(h.login("engineer")); err != nil || !i.Keep {
+		t.Errorf("after stepping up: keep = %v (%v)", i.Keep, err)
+	}
+}
+
 func TestGrantEndsWhileTheCloudIsAsked(t *testing.T) {
 	h := newHouse(t)
 	engineer, lead, security := h.login("engineer"), h.login("lead"), h.login("security")

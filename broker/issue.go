@@ -175,7 +175,8 @@ func (b *Broker) order(ctx context.Context, c brevet.Caller, target string) (*or
 }
 
 // keep reports whether the session in hand needs no successor: its grant
-// lives by the log, and it lasts long enough or as long as the grant.
+// lives by the log, it lasts long enough or as long as the grant, and MFA is as
+// fresh as for an issue - if not, the issue that follows says so.
 func (b *Broker) keep(ctx context.Context, o *order, have brevet.SessionID) (kept Issued, ok bool, err error) {
 	err = b.look(ctx, func(tx *store.Tx) error {
 		s, err := tx.Session(have)
@@ -195,6 +196,9 @@ func (b *Broker) keep(ctx context.Context, o *order, have brevet.SessionID) (kep
 		left := s.Expires.Sub(now)
 		end := o.window().End
 		ok = left >= o.min && (left > renewBefore || !s.Expires.Before(end)) && !(o.past.cutShort(s) && s.Expires.Before(end))
+		if _, err := b.rung(tx, o, now); err != nil {
+			ok = false
+		}
 		o.session = s
 		return nil
 	})
