@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/base64"
+	"errors"
 	"net/url"
 	"strings"
 	"testing"
@@ -255,10 +256,35 @@ func TestAttackLoginReplay(t *testing.T) {
 	if _, _, err := h.Redeem(t.Context(), code, verifier, ""); err != nil {
 		t.Fatal(err)
 	}
-	h.advance(48 * time.Hour) // meanwhile the provider shut the account
-	h.edit(`INSERT INTO logins SELECT kind, hash, sealed, $1 FROM thief WHERE kind = 'code'`, h.now().Add(time.Hour).UnixMicro())
-	if _, c, err := h.Redeem(t.Context(), code, verifier, ""); err == nil {
-		t.Errorf("a used code of two days ago signed %s in", c.Person.Handle)
+	for _, later := range []time.Duration{0, 48 * time.Hour} { // meanwhile the provider shut the account
+		h.advance(later)
+		h.edit(`INSERT INTO logins SELECT kind, hash, sealed, $1 FROM thief WHERE kind = 'code'`, h.now().Add(time.Hour).UnixMicro())
+		if _, c, err := h.Redeem(t.Context(), code, verifier, ""); !errors.Is(err, brevet.Expired) {
+			t.Errorf("a used code, %s later: %s (%v)", later, c.Person.Handle, err)
+		}
+	}
+}
+
+// TestAttackMixUp: where the provider says that it names itself in each answer
+// (RFC 9207), one that names nobody is not believed; and never one that names
+// another.
+func TestAttackMixUp(t *testing.T) {
+	for _, tt := range []struct {
+		names bool
+		iss   string
+		want  error
+	}{{true, issuer, nil}, {true, "", brevet.Denied}, {true, "https://other.test", brevet.Denied}, {false, "", nil}, {false, "https://other.test", brevet.Denied}} {
+		h := newHouse(t)
+		h.Providers[0].NamesItself = func(context.Context) (bool, error) { return tt.names, nil }
+		redirect, cookie, err := h.StartLogin(t.Context(), broker.LoginStart{Challenge: "x", MaxAge: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, _ := url.Parse(redirect)
+		_, err = h.FinishLogin(t.Context(), u.Query().Get("state"), cookie, "engineer", tt.iss, "", "")
+		if !errors.Is(err, tt.want) {
+			t.Errorf("announced %t, iss %q: %v, want %v", tt.names, tt.iss, err, tt.want)
+		}
 	}
 }
 

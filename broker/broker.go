@@ -92,6 +92,9 @@ type Provider struct {
 	AuthURL func(ctx context.Context, state, nonce, challenge string, maxAge time.Duration) (string, error)
 	// Exchange turns the code that came back into a verified identity.
 	Exchange func(ctx context.Context, code, verifier, nonce string, maxAge time.Duration) (brevet.Identity, error)
+	// NamesItself reports whether the provider says that each of its answers
+	// carries iss (RFC 9207); nil: it does not.
+	NamesItself func(ctx context.Context) (bool, error)
 	// Refresh asks for the groups again without the person; nil where the
 	// provider cannot. It returns the refresh token to use next.
 	Refresh func(ctx context.Context, token string) (brevet.Groups, string, error)

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -45,8 +46,10 @@ type login struct {
 	Cookie          [32]byte
 }
 
-// code is what a one-time code stands for.
+// code is what a one-time code stands for. The sign-in that it opens has its id
+// already: so the log knows a code that was used, whatever the rows say.
 type code struct {
+	SignIn    brevet.SignInID
 	Challenge string
 	Person    brevet.PersonID
 	Provider  string
@@ -162,7 +165,7 @@ func (b *Broker) takeLogin(ctx context.Context, kind, key string, v any) error {
 	})
 	old := brevet.Errorf(brevet.Expired, "this sign-in is too old, or was used already").WithHint("brevet login starts a new one")
 	if kind == "code" {
-		old = brevet.Errorf(brevet.Expired, "that code is not right, is too old, or was used already").WithHint("paste it as the page shows it, or begin again with brevet login")
+		old = codeOver()
 	}
 	if errors.Is(err, brevet.NotFound) {
 		return old
@@ -184,6 +187,12 @@ func (b *Broker) takeLogin(ctx context.Context, kind, key string, v any) error {
 	return json.Unmarshal(k.Login, v)
 }
 
+// codeOver is the refusal of a one-time code, whatever is wrong with it.
+func codeOver() *brevet.Error {
+	return brevet.Errorf(brevet.Expired, "that code is not right, is too old, or was used already").
+		WithHint("paste it as the page shows it, or begin again with brevet login")
+}
+
 // FinishLogin takes the browser's return from the provider: state and code as
 // they came, iss where the provider sent it (RFC 9207), and providerError
 // where it said no. The person is created on first sight. Where it fails after
@@ -202,8 +211,8 @@ func (b *Broker) FinishLogin(ctx context.Context, state, cookie, authCode, iss, 
 	if err != nil {
 		return waits, err
 	}
-	if iss != "" && iss != p.Issuer {
-		return waits, brevet.Errorf(brevet.Denied, "the answer came from another provider than was asked")
+	if err := answeredBy(ctx, p, iss); err != nil {
+		return waits, err
 	}
 	if providerError != "" {
 		return waits, b.signInFailed(ctx, p, addr, brevet.Errorf(brevet.Denied, "the provider said: %s", brevet.Printable(providerError)))
@@ -217,12 +226,31 @@ func (b *Broker) FinishLogin(ctx context.Context, state, cookie, authCode, iss, 
 		return waits, err
 	}
 	one := oneTimeCode()
-	c := code{Challenge: l.Challenge, Person: person.ID, Provider: p.Name, Device: l.Device, Identity: id, Browser: l.Browser}
+	c := code{SignIn: brevet.NewID[brevet.SignInID](b.now()), Challenge: l.Challenge, Person: person.ID, Provider: p.Name, Device: l.Device, Identity: id, Browser: l.Browser}
 	if err := b.putLogin(ctx, "code", plainCode(one), c, codeLife); err != nil {
 		return waits, err
 	}
 	waits.Code, waits.Handle = one, person.Handle
 	return waits, nil
+}
+
+// answeredBy refuses an answer that another provider may have sent: one that
+// names another, or none where the provider says that it names itself in each
+// (RFC 9207, section 2.4).
+func answeredBy(ctx context.Context, p Provider, iss string) error {
+	switch {
+	case iss == p.Issuer:
+		return nil
+	case iss != "":
+		return brevet.Errorf(brevet.Denied, "the answer came from another provider than was asked")
+	case p.NamesItself == nil:
+		return nil
+	}
+	names, err := p.NamesItself(ctx)
+	if err == nil && names {
+		err = brevet.Errorf(brevet.Denied, "the answer does not say which provider it is from, as those of %s do", p.Name).WithHint("brevet login starts a new one")
+	}
+	return err
 }
 
 func (b *Broker) signInFailed(ctx context.Context, p Provider, addr string, no error) error {
@@ -343,7 +371,7 @@ func (b *Broker) openSignIn(ctx context.Context, c code, token, addr string) (br
 	s := brevet.SignIn{Hash: hash(token), Principal: c.Identity.Principal, Provider: c.Provider, Proof: instants(c.Identity.Proof),
 		Groups: c.Identity.Groups, Device: c.Device}
 	s.Groups.At = instant(s.Groups.At)
-	s.ID = brevet.NewID[brevet.SignInID](b.now())
+	s.ID = cmp.Or(c.SignIn, brevet.NewID[brevet.SignInID](b.now())) // "" of a version before
 	if c.Identity.Refresh != "" {
 		var err error
 		if s.Refresh, err = b.Seal(refreshLabel(s), []byte(c.Identity.Refresh)); err != nil {
@@ -352,6 +380,9 @@ func (b *Broker) openSignIn(ctx context.Context, c code, token, addr string) (br
 	}
 	var who brevet.Caller
 	err := b.DB.Update(ctx, func(tx *store.Tx) error {
+		if _, used := tx.Latest(string(s.ID)); used {
+			return codeOver()
+		}
 		p, err := tx.PersonByPrincipal(s.Principal)
 		if err != nil {
 			return err

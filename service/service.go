@@ -150,7 +150,7 @@ func (s *Service) provider(p Provider) broker.Provider {
 		Scopes: p.Scopes, GroupsClaim: p.GroupsClaim, LoginClaim: p.LoginClaim, HTTP: s.opt.HTTP, Now: s.opt.Now}
 	c.MFA.AMR, c.MFA.ACR = p.MFA.AMR, p.MFA.ACR
 	o := oidc.New(c)
-	return broker.Provider{Name: p.Name, Issuer: p.Issuer, AuthURL: o.AuthURL, Exchange: o.Exchange, Refresh: o.Refresh}
+	return broker.Provider{Name: p.Name, Issuer: p.Issuer, AuthURL: o.AuthURL, Exchange: o.Exchange, NamesItself: o.NamesItself, Refresh: o.Refresh}
 }
 
 // opensShells reports whether a role's permissions let it open a shell on some

@@ -32,6 +32,7 @@ type metadata struct {
 	UserInfo string   `json:"userinfo_endpoint"`
 	Scopes   []string `json:"scopes_supported"`
 	Methods  []string `json:"token_endpoint_auth_methods_supported"`
+	Names    bool     `json:"authorization_response_iss_parameter_supported"`
 }
 
 // finder keeps what was discovered. One caller at a time looks.

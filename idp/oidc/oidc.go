@@ -129,6 +129,17 @@ func (p *Provider) AuthURL(ctx context.Context, state, nonce, challenge string, 
 	return p.oauth(m).AuthCodeURL(state, opts...), nil
 }
 
+// NamesItself reports whether the provider announces that each answer of its
+// authorization endpoint carries iss (RFC 9207, section 3): one without it is
+// then from somebody else. Errors are those of [Provider.AuthURL].
+func (p *Provider) NamesItself(ctx context.Context) (bool, error) {
+	m, err := p.metadata(ctx)
+	if err != nil {
+		return false, err
+	}
+	return m.Names, nil
+}
+
 // oauth returns the OAuth client for what was discovered.
 func (p *Provider) oauth(m *metadata) *oauth2.Config {
 	endpoint := m.provider.Endpoint()

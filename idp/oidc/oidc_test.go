@@ -233,6 +233,19 @@ func TestACallerWhoGoesAwaySaysNothingAboutTheProvider(t *testing.T) {
 	}
 }
 
+func TestNamesItself(t *testing.T) {
+	for _, want := range []bool{true, false} {
+		idp := newIDP(t)
+		if want {
+			idp.metadata = func(m map[string]any) { m["authorization_response_iss_parameter_supported"] = true }
+		}
+		got, err := idp.provider().NamesItself(t.Context())
+		if err != nil || got != want {
+			t.Errorf("names itself: %t (%v), want %t", got, err, want)
+		}
+	}
+}
+
 func TestBadProviders(t *testing.T) {
 	for name, tt := range map[string]struct {
 		metadata map[string]any
