@@ -14,6 +14,9 @@ debian() {
 }
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || debian postgresql postgresql
 command -v aws >/dev/null || debian awscli awscli python3-boto3
+for shell in zsh fish; do
+  command -v "$shell" >/dev/null || debian "$shell" "$shell"
+done
 command -v chromium >/dev/null || debian chromium chromium
 # no Debian package has these two: pip install cfn-lint 'moto[server]'
 for program in cfn-lint moto_server; do
