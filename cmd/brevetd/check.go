@@ -2,14 +2,17 @@ package main
 
 import (
 	"cmp"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/broker"
+	"github.com/brevet-access/brevet/catalog"
 	"github.com/brevet-access/brevet/policy"
 	"github.com/brevet-access/brevet/service"
 	"github.com/brevet-access/brevet/stack"
@@ -27,7 +30,8 @@ With --standing it lists everybody who reaches production without a second
 person: by an entitlement that approves by itself, or by a rule of automatic
 approval. A guardrail counts if it closes a way whatever is asked and when, so
 nothing is missing. What is for emergencies is listed apart: it shouts. The
-exit code is 0 if nobody does.`,
+exit code is 0 if nobody does. A catalog that has no ids and audiences yet, such
+as an example, is answered, too: they have no part in it.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
@@ -43,7 +47,7 @@ exit code is 0 if nobody does.`,
 			if file == "" {
 				return brevet.Errorf(brevet.Invalid, "name a CATALOG, or --config FILE")
 			}
-			set, err := checkCatalog(cmd.OutOrStdout(), file)
+			set, err := checkCatalog(cmd.OutOrStdout(), file, standing)
 			if err != nil || !standing {
 				return err
 			}
@@ -70,12 +74,22 @@ func checkConfig(w io.Writer, file string) (served string, err error) {
 	return cfg.Catalog, nil
 }
 
-func checkCatalog(w io.Writer, file string) (*policy.Set, error) {
+// checkCatalog checks a catalog. With template one whose only fault is that
+// ids and audiences are missing passes, with a word about it.
+func checkCatalog(w io.Writer, file string, template bool) (*policy.Set, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, brevet.Errorf(brevet.Invalid, "catalog: %s", err)
 	}
 	c, set, err := broker.ReadCatalog(file, text)
+	if err != nil && template {
+		if full, changed, no := catalog.Complete(text, rand.Reader, time.Now()); no == nil && changed {
+			if c2, set2, no := broker.ReadCatalog(file, full); no == nil {
+				c, set, err = c2, set2, nil
+				fmt.Fprintln(w, "note: ids and audiences are missing, so no server takes this catalog yet; who reaches what does not depend on them")
+			}
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

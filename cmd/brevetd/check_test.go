@@ -18,6 +18,20 @@ func TestStanding(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if code, out, errs := brevetd(t, "check", "--standing", "../../examples/fintech/catalog.yaml"); code != 0 ||
+		!strings.Contains(out, "ids and audiences are missing") || !strings.Contains(out, "nobody reaches prod without a second person") {
+		t.Errorf("the file itself: %d: %s%s", code, out, errs)
+	}
+	if code, _, errs := brevetd(t, "check", "../../examples/fintech/catalog.yaml"); code == 0 || !strings.Contains(errs, "audience: missing") {
+		t.Errorf("without --standing: %d: %s", code, errs)
+	}
+	broken := filepath.Join(t.TempDir(), "broken.yaml")
+	if err := os.WriteFile(broken, []byte(strings.Replace(string(text), "who: [group:contractors]", "who: [\"group:\"]", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs := brevetd(t, "check", "--standing", broken); code == 0 || strings.Contains(out, "nobody") || !strings.Contains(errs, "broken.yaml:") {
+		t.Errorf("another fault beside: %d: %s%s", code, out, errs)
+	}
 	if text, _, err = catalog.Complete(text, rand.Reader, time.Now()); err != nil {
 		t.Fatal(err)
 	}
