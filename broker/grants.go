@@ -110,7 +110,7 @@ func (b *Broker) Drop(ctx context.Context, c brevet.Caller, id brevet.GrantID, k
 		if _, err := record(tx, events); err != nil {
 			return err
 		}
-		if err := tx.PutGrant(g); err != nil {
+		if err := putEnded(tx, g); err != nil {
 			return err
 		}
 		return b.killShells(tx, g, actor(c))
@@ -146,7 +146,7 @@ func (b *Broker) Revoke(ctx context.Context, c brevet.Caller, id brevet.GrantID,
 // end is what Drop and Revoke share.
 func (b *Broker) end(ctx context.Context, c brevet.Caller, id brevet.GrantID, verb, key string, change func(*store.Tx, brevet.Grant) error) (out Revoked, err error) {
 	err = b.DB.Update(ctx, func(tx *store.Tx) error {
-		g, err := tx.Grant(id)
+		g, err := grantByLog(tx, id)
 		if err != nil {
 			return unseen(err, "grant", string(id))
 		}
@@ -164,7 +164,7 @@ func (b *Broker) end(ctx context.Context, c brevet.Caller, id brevet.GrantID, ve
 			if err := change(tx, g); err != nil {
 				return err
 			}
-			if g, err = tx.Grant(id); err != nil {
+			if g, err = grantByLog(tx, id); err != nil {
 				return err
 			}
 		}
@@ -193,8 +193,12 @@ func (b *Broker) end(ctx context.Context, c brevet.Caller, id brevet.GrantID, ve
 }
 
 // outstanding returns the latest moment at which a session of g dies by
-// itself; zero if none is out.
+// itself; zero if none is out. The log knows it to a few minutes; rows may say
+// more, such as of what left before a restore, but never less.
 func outstanding(tx *store.Tx, g brevet.Grant, now time.Time) (until time.Time, err error) {
+	if until, _ = tx.OutUntil(g.ID); !until.After(now) {
+		until = time.Time{}
+	}
 	sessions, err := tx.Sessions(store.SessionFilter{Grant: g.ID, LiveAt: now, Limit: 10000})
 	for _, s := range sessions {
 		if s.Until.After(until) {

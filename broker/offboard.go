@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -112,10 +113,10 @@ func (b *Broker) offboardIn(tx *store.Tx, c brevet.Caller, k brevet.Customer, in
 	var ended []brevet.Grant
 	var pending []brevet.Request
 	if rows {
-		if ended, pending, err = standing(tx, k.ID); err != nil {
+		if ended, pending, err = b.standing(tx, k.ID); err != nil {
 			return out, err
 		}
-		if err := out.count(tx, k.ID, tx.Now()); err != nil {
+		if err := b.count(tx, k.ID, &out); err != nil {
 			return out, err
 		}
 	}
@@ -131,13 +132,23 @@ func (in Offboard) digest(id brevet.CustomerID) string {
 	return digest([]any{"offboard", id, in.Reason})
 }
 
-// count counts the customer's credentials that are out.
-func (o *Offboarding) count(tx *store.Tx, id brevet.CustomerID, now time.Time) error {
-	live, err := tx.Sessions(store.SessionFilter{Customer: id, LiveAt: now})
+// count counts the customer's credentials that are out: those that rows tell
+// of, and of those that only the log knows one a grant.
+func (b *Broker) count(tx *store.Tx, id brevet.CustomerID, o *Offboarding) error {
+	live, err := tx.Sessions(store.SessionFilter{Customer: id, LiveAt: tx.Now()})
 	o.Sessions = len(live)
 	for _, s := range live {
 		if s.Until.After(o.Until) {
 			o.Until = s.Until
+		}
+	}
+	out, _ := b.provenAt(tx, tx.OutAt(""), store.GrantFilter{Customers: []brevet.CustomerID{id}})
+	for _, e := range out {
+		if until, _ := tx.OutUntil(e.Grant); until.After(o.Until) {
+			o.Until = until
+		}
+		if !slices.ContainsFunc(live, func(s brevet.Session) bool { return s.Grant == e.Grant }) {
+			o.Sessions++
 		}
 	}
 	return err
@@ -153,12 +164,14 @@ func (o *Offboarding) event(c brevet.Caller, k brevet.Customer) brevet.Event {
 }
 
 // standing returns the customer's grants and requests that have not ended.
-func standing(tx *store.Tx, id brevet.CustomerID) (grants []brevet.Grant, pending []brevet.Request, err error) {
+func (b *Broker) standing(tx *store.Tx, id brevet.CustomerID) (grants []brevet.Grant, pending []brevet.Request, err error) {
 	whose := []brevet.CustomerID{id}
-	grants, err = tx.Grants(store.GrantFilter{Customers: whose, States: []brevet.GrantState{brevet.Active, brevet.Scheduled}})
+	f := store.GrantFilter{Customers: whose, States: []brevet.GrantState{brevet.Active, brevet.Scheduled}}
+	rows, err := tx.Grants(f)
 	if err != nil {
 		return nil, nil, err
 	}
+	grants = b.heldByLog(tx, f, rows)
 	pending, err = tx.Requests(store.RequestFilter{Customers: whose, State: brevet.Pending})
 	return grants, pending, err
 }
@@ -173,7 +186,7 @@ func endAll(tx *store.Tx, by brevet.Actor, reason string, grants []brevet.Grant,
 		if _, err := record(tx, events); err != nil {
 			return err
 		}
-		if err := tx.PutGrant(g); err != nil {
+		if err := putEnded(tx, g); err != nil {
 			return err
 		}
 	}
@@ -197,16 +210,20 @@ func endAll(tx *store.Tx, by brevet.Actor, reason string, grants []brevet.Grant,
 func (b *Broker) sweepLeft(ctx context.Context) error {
 	var errs []error
 	for _, k := range b.Catalog().Customers {
-		if !b.DB.CustomerOver(k.ID) {
+		if !b.DB.CustomerOver(k.ID) || b.revoking.cleared(string(k.ID)) {
 			continue
 		}
-		errs = append(errs, b.DB.Update(ctx, func(tx *store.Tx) error {
-			grants, pending, err := standing(tx, k.ID)
+		err := b.DB.Update(ctx, func(tx *store.Tx) error {
+			grants, pending, err := b.standing(tx, k.ID)
 			if err != nil {
 				return err
 			}
 			return endAll(tx, clock, "the customer was offboarded", grants, pending)
-		}))
+		})
+		if err == nil { // nothing begins there any more
+			b.revoking.clear(string(k.ID))
+		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }

@@ -257,7 +257,7 @@ func (b *Broker) voidDecisions(tx *store.Tx, id brevet.PersonID, by brevet.Actor
 func (b *Broker) sweepEnded(ctx context.Context) error {
 	var errs []error
 	for _, id := range b.DB.EndedPeople() {
-		if b.revoking.cleared(id) {
+		if b.revoking.cleared(string(id)) {
 			continue
 		}
 		err := b.DB.Update(ctx, func(tx *store.Tx) error {
@@ -268,7 +268,7 @@ func (b *Broker) sweepEnded(ctx context.Context) error {
 			return tx.Enqueue(revokeJob{out.Act.ID})
 		})
 		if err == nil {
-			b.revoking.clear(id)
+			b.revoking.clear(string(id))
 		}
 		errs = append(errs, err)
 	}

@@ -208,7 +208,7 @@ func (b *Broker) revokeAllIn(tx *store.Tx, c brevet.Caller, in RevokeAll, where 
 // meant returns the grants and the pending requests that are meant.
 func (b *Broker) meant(tx *store.Tx, c brevet.Caller, in RevokeAll, where []brevet.CustomerID) (grants []brevet.Grant, pending []brevet.Request, err error) {
 	if in.Grant != "" {
-		g, err := tx.Grant(in.Grant)
+		g, err := grantByLog(tx, in.Grant)
 		if err != nil {
 			return nil, nil, unseen(err, "grant", string(in.Grant))
 		}
@@ -246,87 +246,6 @@ func (b *Broker) meant(tx *store.Tx, c brevet.Caller, in RevokeAll, where []brev
 	return grants, slices.DeleteFunc(pending, func(r brevet.Request) bool { return g.Account != "" && r.Account != g.Account }), err
 }
 
-// standingAnywhere returns the grants under which something may be out, and
-// the requests that are pending. Those that live are found by the log, and
-// are as it says: no edit of a row hides one, or makes it another's. The
-// broker's own errands do not count.
-func (b *Broker) standingAnywhere(tx *store.Tx, f store.GrantFilter, r store.RequestFilter) (grants []brevet.Grant, pending []brevet.Request, err error) {
-	own, err := systemPeople(tx)
-	if err != nil {
-		return nil, nil, err
-	}
-	f.Alive = tx.Now()
-	rows, err := tx.Grants(f)
-	if err != nil {
-		return nil, nil, err
-	}
-	all := b.heldByLog(tx, f, rows)
-	for _, g := range rows {
-		if tx.GrantOver(g.ID) {
-			all = append(all, g)
-		}
-	}
-	for _, g := range all {
-		if own[g.Person] {
-			continue
-		}
-		if tx.GrantOver(g.ID) {
-			until, err := outstanding(tx, g, tx.Now())
-			if err != nil {
-				return nil, nil, err
-			}
-			if until.IsZero() {
-				continue
-			}
-			if now, err := revocationNow(tx, g.ID); err == nil && !now.Shells { // it is under way, or seen
-				continue
-			}
-		}
-		grants = append(grants, g)
-	}
-	pending, err = tx.Requests(r)
-	return grants, pending, err
-}
-
-// heldByLog returns the grants that live by the log and match the filter. Of
-// an entry that cannot be read, the row is believed.
-func (b *Broker) heldByLog(tx *store.Tx, f store.GrantFilter, rows []brevet.Grant) (out []brevet.Grant) {
-	spoilt := map[int64]bool{}
-	for _, i := range tx.HeldAt(f.Person) {
-		e, err := tx.Proven(i)
-		if err != nil {
-			b.Log.Error("a grant cannot be read in the log", "entry", i, "err", err)
-			spoilt[i] = true
-			continue
-		}
-		if f.Account != "" && e.Account != f.Account || f.Customers != nil && !slices.Contains(f.Customers, e.Customer) {
-			continue
-		}
-		g, err := tx.Grant(e.Grant)
-		if err != nil {
-			g = brevet.Grant{Created: e.Time}
-		}
-		g.ID, g.Request, g.Person, g.Customer, g.Account, g.Role = e.Grant, e.Request, e.Person, e.Customer, e.Account, e.Role
-		g.State, g.Closed = brevet.Scheduled, time.Time{}
-		if e.Kind != brevet.GrantOpened {
-			g.State = brevet.Active
-		}
-		if e.Start != nil {
-			g.Start = *e.Start
-		}
-		if e.End != nil {
-			g.End = *e.End
-		}
-		out = append(out, g)
-	}
-	for _, g := range rows {
-		if i, ok := tx.Latest(string(g.ID)); ok && spoilt[i] {
-			out = append(out, g)
-		}
-	}
-	return out
-}
-
 // cutOff ends a grant, if it has not ended, and begins the revocation of what
 // is out under it.
 func (b *Broker) cutOff(tx *store.Tx, g brevet.Grant, act brevet.RevocationID, reason string, by brevet.Actor) error {
@@ -344,7 +263,7 @@ func (b *Broker) cutOff(tx *store.Tx, g brevet.Grant, act brevet.RevocationID, r
 		if _, err := record(tx, events); err != nil {
 			return err
 		}
-		if err := tx.PutGrant(next); err != nil && !errors.Is(err, brevet.Conflict) && !errors.Is(err, brevet.NotFound) { // the row says so already, or is gone
+		if err := putEnded(tx, next); err != nil {
 			return err
 		}
 		g = next
@@ -381,9 +300,11 @@ func (b *Broker) killShells(tx *store.Tx, g brevet.Grant, by brevet.Actor) error
 	if !ok || !known || a.Center != nil || !b.Shells(a, role) || b.revoking.withoutRevoker(a.ID, tx.Now()) {
 		return nil
 	}
-	used, err := tx.Sessions(store.SessionFilter{Grant: g.ID, Limit: 1})
-	if err != nil || len(used) == 0 {
-		return err
+	if until, _ := tx.OutUntil(g.ID); until.IsZero() {
+		used, err := tx.Sessions(store.SessionFilter{Grant: g.ID, Limit: 1})
+		if err != nil || len(used) == 0 {
+			return err
+		}
 	}
 	p, err := tx.Person(g.Person)
 	if err != nil {

@@ -38,7 +38,7 @@ type revoking struct {
 	rests  map[brevet.AccountID]rest
 	mine   map[brevet.GrantID]bool        // asked for here, or by a job that is run here
 	none   map[brevet.AccountID]time.Time // accounts without a revoker, and when that was seen
-	clean  map[brevet.PersonID]bool       // ended people of whom nothing is left
+	clean  map[string]bool                // people and customers that have ended and of whom nothing is left, by id
 	poked  chan struct{}
 	tells  chan struct{}
 	tries  chan struct{}
@@ -53,17 +53,18 @@ type rest struct {
 
 func newRevoking() *revoking {
 	return &revoking{busy: map[brevet.AccountID]bool{}, rests: map[brevet.AccountID]rest{}, mine: map[brevet.GrantID]bool{}, none: map[brevet.AccountID]time.Time{},
-		clean: map[brevet.PersonID]bool{}, poked: make(chan struct{}, 1), tells: make(chan struct{}, tellAtOnce), tries: make(chan struct{}, tryAtOnce)}
+		clean: map[string]bool{}, poked: make(chan struct{}, 1), tells: make(chan struct{}, tellAtOnce), tries: make(chan struct{}, tryAtOnce)}
 }
 
-// cleared reports whether nothing is left of a person who has ended.
-func (r *revoking) cleared(id brevet.PersonID) bool {
+// cleared reports whether nothing is left of a person or customer that has
+// ended.
+func (r *revoking) cleared(id string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.clean[id]
 }
 
-func (r *revoking) clear(id brevet.PersonID) {
+func (r *revoking) clear(id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.clean[id] = true

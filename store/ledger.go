@@ -26,6 +26,7 @@ type ledger struct {
 	last   time.Time          // of the newest entry
 	places map[placeKey]place // of whatever has a life cycle
 	holds  holds
+	outs   outs // credentials that may be out
 	proven provenCache
 	open   map[brevet.GrantID]int64    // where revocations that are not closed are spoken of last
 	strays strays                      // whom nobody granted what lets them in
@@ -36,7 +37,7 @@ type ledger struct {
 func newLedger() *ledger {
 	return &ledger{
 		seqs: map[brevet.CustomerID]int64{}, blinds: map[brevet.CustomerID][]byte{},
-		places: map[placeKey]place{}, holds: holds{}, open: map[brevet.GrantID]int64{}, strays: strays{}, erased: map[int64]brevet.CustomerID{},
+		places: map[placeKey]place{}, holds: holds{}, outs: newOuts(), open: map[brevet.GrantID]int64{}, strays: strays{}, erased: map[int64]brevet.CustomerID{},
 	}
 }
 
@@ -78,6 +79,9 @@ type mark struct {
 	closed  bool             // that of it is closed
 	person  brevet.PersonID  // who was offboarded; "" for nobody
 	stray   brevet.AccountID // into which nobody granted what lets somebody in; closed: it does no more
+	out     placeKey         // of a credential that may be out: its grant
+	outOf   placeKey         // and its person
+	until   int64            // when it dies at the latest, in Unix microseconds
 }
 
 func put(places map[placeKey]place, before place, index int64, m mark) {
@@ -129,7 +133,9 @@ func marks(ev brevet.Event) []mark {
 	case brevet.RevocationRequested, brevet.RevocationTold, brevet.RevocationFailed, brevet.RevocationConfirmed, brevet.RevocationOver:
 		return revocationMark(ev)
 	case brevet.BreakGlassOpened, brevet.BreakGlassReviewed, brevet.BreakGlassReminded:
-		return glassMarks(ev)
+		return append(glassMarks(ev), outMark(ev)...)
+	case brevet.SessionIntended:
+		return outMark(ev)
 	case brevet.AssignmentFound, brevet.AssignmentRemoved:
 		return strayMark(ev)
 	case brevet.RequestReminded, brevet.RequestEscalated:
@@ -187,7 +193,7 @@ func (l *ledger) take(r Row) error {
 // only the events that the ledger must know.
 func (r *Row) verify() (ev brevet.Event, err error) {
 	switch r.Kind {
-	case brevet.SessionIntended, brevet.SessionIssued, brevet.SessionInDoubt, brevet.SessionEnded, brevet.AccessRefused:
+	case brevet.SessionIssued, brevet.SessionInDoubt, brevet.SessionEnded, brevet.AccessRefused:
 	default:
 		if !r.Erased {
 			_, ev, err = r.Check()
@@ -224,6 +230,7 @@ func (l *ledger) note(index int64, m mark) {
 	l.holds.take(m)
 	putOpen(l.open, index, m)
 	l.strays.take(m)
+	l.outs.take(index, m, l.last)
 	if m.person != "" && !slices.Contains(l.ended, m.person) {
 		l.ended = append(l.ended, m.person)
 	}
