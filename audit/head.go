@@ -15,7 +15,7 @@ type Head struct {
 	Epoch int64     // counts restores, from 1
 	Size  int64     // number of entries
 	Root  tlog.Hash // RFC 6962 tree hash over them
-	Note  []byte    // the C2SP checkpoint that says so, with its signature
+	Note  []byte    // the C2SP checkpoint that says so, with its signature or seal
 }
 
 // Origin returns the log's identity in an epoch, the first line of its

@@ -20,7 +20,10 @@ func (h *house) restored(t *testing.T, after func()) (store.Restored, broker.End
 		t.Fatal(err)
 	}
 	after()
-	seen := h.db.Head().Note
+	seen, err := h.db.Checkpoint(h.db.Head())
+	if err != nil {
+		t.Fatal(err)
+	}
 	fresh := newHouse(t)
 	if err := fresh.db.Close(); err != nil {
 		t.Fatal(err)
@@ -28,7 +31,7 @@ func (h *house) restored(t *testing.T, after func()) (store.Restored, broker.End
 	h.path = fresh.path + ".restored"
 	h.store.URL = "sqlite:" + h.path
 	var ended broker.Ended
-	out, err := store.Restore(t.Context(), h.store, store.Restoring{Archive: bytes.NewReader(file.Bytes()), Seen: [][]byte{seen}, End: func(tx *store.Tx) (err error) {
+	out, err := store.Restore(t.Context(), h.store, store.Restoring{Archive: bytes.NewReader(file.Bytes()), Seen: [][]byte{seen.Note}, End: func(tx *store.Tx) (err error) {
 		ended, err = broker.EndRestored(tx)
 		return err
 	}})

@@ -101,7 +101,10 @@ func (b *Broker) Statement(ctx context.Context, c brevet.Caller, customer string
 
 // state reads the log from its beginning.
 func (b *Broker) state(ctx context.Context, k brevet.Customer, from, to time.Time) (Statement, error) {
-	head := b.DB.Head()
+	head, err := b.DB.Checkpoint(b.DB.Head())
+	if err != nil {
+		return Statement{}, err
+	}
 	check, err := audit.NewChecker(b.LogKey, nil)
 	if err != nil {
 		return Statement{}, err

@@ -58,7 +58,11 @@ func TestStatement(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(s.Accesses) != 2 || s.Log.Size != h.db.Head().Size || s.Log.Checkpoint != string(h.db.Head().Note) || s.Log.Entries == 0 || s.Log.Entries >= s.Log.Size {
+	signed, err := h.db.Checkpoint(h.db.Head())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Accesses) != 2 || s.Log.Size != h.db.Head().Size || s.Log.Checkpoint != string(signed.Note) || s.Log.Entries == 0 || s.Log.Entries >= s.Log.Size {
 		t.Fatalf("%+v", s)
 	}
 	look, sre := s.Accesses[0], s.Accesses[1]

@@ -2,7 +2,6 @@ package store
 
 import (
 	"strings"
-	"sync"
 
 	"github.com/brevet-access/brevet/audit"
 	"golang.org/x/mod/sumdb/tlog"
@@ -47,25 +46,15 @@ func (b *batch) append() (head audit.Head, err error) {
 		}
 	}
 	if b.db.dialect == onPostgres {
-		if head, err = b.sign(); err == nil {
+		if head, err = b.seal(); err == nil {
 			err = b.appendPostgres(tx, head)
 		}
 		return head, err
 	}
-	var signErr error
-	var signing sync.WaitGroup
-	sign := func() { head, signErr = b.sign() }
-	if len(b.entries) >= chunk {
-		signing.Go(sign) // meanwhile
-	} else {
-		sign() // to wake another goroutine takes longer
+	if err := b.appendSQLite(tx); err != nil {
+		return head, err
 	}
-	err = b.appendSQLite(tx)
-	signing.Wait()
-	if err == nil {
-		err = signErr
-	}
-	if err != nil {
+	if head, err = b.seal(); err != nil {
 		return head, err
 	}
 	n, err := tx.exec(replaceHead, head.Size, head.Note, b.head.Epoch, b.head.Size, b.head.Note)
@@ -75,8 +64,8 @@ func (b *batch) append() (head audit.Head, err error) {
 	return head, err
 }
 
-func (b *batch) sign() (audit.Head, error) {
-	return audit.Sign(b.db.cfg.Signer, b.db.cfg.Host, b.head.Epoch, b.tree.Size(), b.tree.Root())
+func (b *batch) seal() (audit.Head, error) {
+	return audit.Sign(b.db.seal, b.db.cfg.Host, b.head.Epoch, b.tree.Size(), b.tree.Root())
 }
 
 func (b *batch) appendSQLite(tx *Tx) error {

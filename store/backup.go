@@ -51,6 +51,9 @@ func WriteBackup(ctx context.Context, cfg Config, w io.Writer, what Backup) (out
 		if err := db.takeRows(tx, out.Head); err != nil {
 			return err
 		}
+		if out.Head, err = db.Checkpoint(out.Head); err != nil {
+			return err
+		}
 		out.Manifest = Manifest{Made: tx.now, Version: what.Version, Host: cfg.Host, Database: string(db.dialect), Checkpoint: string(out.Head.Note)}
 		if out.Manifest.Schema, err = tx.schema(); err != nil {
 			return err

@@ -62,7 +62,7 @@ func backupAndRestore(t *testing.T, from, into string) {
 			return err
 		})
 	}
-	old := db.Head()
+	old := checkpoint(t, db)
 	out, err := restore(t, config(into), archive, old.Note, b.Head.Note)
 	if err != nil {
 		t.Fatalf("%v (%v)", err, brevet.AsError(err).Cause)
@@ -172,7 +172,7 @@ func TestRestoreRefuses(t *testing.T) {
 	other := newSQLite(t)
 	fork := open(t, config(other))
 	update(t, fork, add("gr_x"))
-	head := fork.Head()
+	head := checkpoint(t, fork)
 	into := newSQLite(t)
 	_, err = restore(t, config(into), archive, head.Note)
 	wantKind(t, err, brevet.Internal)

@@ -19,10 +19,11 @@ import (
 // headPause is the least time between two writes of the head file.
 const headPause = time.Second
 
-// headKeeper writes the newest head to a file outside the database, at most
+// headKeeper signs the newest head and writes it to a file outside the database, at most
 // once a second and never on a caller's time.
 type headKeeper struct {
 	path   string
+	sign   func(audit.Head) (audit.Head, error)
 	log    *slog.Logger
 	mu     sync.Mutex
 	newest audit.Head
@@ -31,8 +32,8 @@ type headKeeper struct {
 	done   sync.WaitGroup
 }
 
-func keepHeads(path string, log *slog.Logger) *headKeeper {
-	k := &headKeeper{path: path, log: log, wake: make(chan struct{}, 1), quit: make(chan struct{})}
+func keepHeads(path string, sign func(audit.Head) (audit.Head, error), log *slog.Logger) *headKeeper {
+	k := &headKeeper{path: path, sign: sign, log: log, wake: make(chan struct{}, 1), quit: make(chan struct{})}
 	k.done.Go(k.run)
 	return k
 }
@@ -75,7 +76,11 @@ func (k *headKeeper) close(h audit.Head) {
 }
 
 func (k *headKeeper) write(h audit.Head) {
-	if err := replaceFile(k.path, h.Note); err != nil {
+	signed, err := k.sign(h)
+	if err == nil {
+		err = replaceFile(k.path, signed.Note)
+	}
+	if err != nil {
 		k.log.Error("the head file cannot be written", "error", err)
 	}
 }

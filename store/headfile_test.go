@@ -14,13 +14,14 @@ import (
 // TestHeadKeeper watches the head file over time: written at once, then at
 // most once a second with what is newest, and at the end.
 func TestHeadKeeper(t *testing.T) {
+	sign := func(h audit.Head) (audit.Head, error) { h.Note = append(h.Note, ", signed"...); return h, nil }
 	path := filepath.Join(t.TempDir(), "head")
 	synctest.Test(t, func(t *testing.T) {
-		k := keepHeads(path, slog.New(slog.DiscardHandler))
+		k := keepHeads(path, sign, slog.New(slog.DiscardHandler))
 		want := func(text string) {
 			t.Helper()
 			synctest.Wait()
-			if got, err := os.ReadFile(path); err != nil || string(got) != text {
+			if got, err := os.ReadFile(path); err != nil || string(got) != text+", signed" {
 				t.Errorf("the file holds %q (%v), want %q", got, err, text)
 			}
 		}

@@ -38,7 +38,7 @@ func (db *DB) found(ctx context.Context) error {
 	case heads > 0:
 		return nil
 	}
-	head, err := audit.Sign(db.cfg.Signer, db.cfg.Host, 1, 0, new(audit.Frontier).Root())
+	head, err := audit.Sign(db.seal, db.cfg.Host, 1, 0, new(audit.Frontier).Root())
 	if err != nil {
 		return err
 	}
@@ -101,8 +101,8 @@ func (db *DB) openLog(ctx context.Context) error {
 	})
 }
 
-// Head returns the signed head that this transaction sees, its signature
-// checked.
+// Head returns the head that this transaction sees, its seal checked. It
+// means nothing to others: [DB.Checkpoint] signs it.
 func (tx *Tx) Head() (audit.Head, error) {
 	var epoch, size int64
 	var n []byte
@@ -116,7 +116,10 @@ func (tx *Tx) Head() (audit.Head, error) {
 }
 
 func (db *DB) openHead(epoch, size int64, n []byte) (audit.Head, error) {
-	head, err := audit.OpenHead(n, db.cfg.Verifier)
+	head, err := audit.OpenHead(n, db.seal)
+	if err != nil { // written before heads were sealed
+		head, err = audit.OpenHead(n, db.cfg.Verifier)
+	}
 	if err != nil {
 		return head, brevet.Errorf(brevet.Internal, "the log's head is not signed by its key").WithCause(err)
 	}
@@ -124,6 +127,16 @@ func (db *DB) openHead(epoch, size int64, n []byte) (audit.Head, error) {
 		return head, brevet.Errorf(brevet.Internal, "the log's head is not the one that was signed")
 	}
 	return head, nil
+}
+
+// Checkpoint returns a head, as [DB.Head] or [Tx.Head] gave it, signed by the
+// log's key for whoever checks the log. The error is of kind
+// [brevet.Internal], also for a head that is none of this log.
+func (db *DB) Checkpoint(h audit.Head) (audit.Head, error) {
+	if _, err := db.openHead(h.Epoch, h.Size, h.Note); err != nil {
+		return audit.Head{}, err
+	}
+	return audit.Sign(db.cfg.Signer, db.cfg.Host, h.Epoch, h.Size, h.Root)
 }
 
 // Entries returns up to limit rows of the log from index from on, as the

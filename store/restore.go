@@ -260,7 +260,7 @@ func (l *loader) flush() error {
 // openEpoch verifies the log that was loaded, writes its head and the entries
 // that the new epoch begins with.
 func (db *DB) openEpoch(ctx context.Context, epoch int64, r Restored, end func(*Tx) error) (audit.Head, error) {
-	head, err := audit.Sign(db.cfg.Signer, db.cfg.Host, epoch, r.Before.Size, r.Before.Root)
+	head, err := audit.Sign(db.seal, db.cfg.Host, epoch, r.Before.Size, r.Before.Root)
 	if err != nil {
 		return head, err
 	}

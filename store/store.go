@@ -45,7 +45,7 @@ type Config struct {
 	URL      string           // sqlite:PATH or postgres://…
 	Now      func() time.Time // nil: time.Now; on PostgreSQL within 30 s of the server's clock
 	Host     string           // name of the log, the start of its origin; the name of the key
-	Signer   note.Signer      // signs heads
+	Signer   note.Signer      // signs the heads that others see, and seals those in the database
 	Verifier note.Verifier    // the same key's public half
 	HeadFile string           // keeps the highest head outside the database; "" for none
 	Log      *slog.Logger     // nil: nothing is logged
@@ -65,6 +65,7 @@ type DB struct {
 	writer  sync.WaitGroup
 	closed  atomic.Bool
 	memory  *ledger
+	seal    *audit.Seal
 	fatal   atomic.Pointer[brevet.Error] // set once the log cannot be trusted any more
 	heads   *headKeeper                  // nil without Config.HeadFile
 	jobs    jobs
@@ -105,7 +106,11 @@ func newDB(cfg Config) (*DB, error) {
 	if cfg.Signer == nil || cfg.Verifier == nil || cfg.Signer.Name() != cfg.Host || cfg.Verifier.Name() != cfg.Host {
 		return nil, brevet.Errorf(brevet.Invalid, "the log needs a signer and a verifier named after its host")
 	}
-	return &DB{cfg: cfg, queue: make(chan *job, maxBatch), closing: make(chan struct{}), gone: make(chan struct{}), memory: newLedger()}, nil
+	seal, err := audit.NewSeal(cfg.Signer)
+	if err != nil {
+		return nil, err
+	}
+	return &DB{cfg: cfg, seal: seal, queue: make(chan *job, maxBatch), closing: make(chan struct{}), gone: make(chan struct{}), memory: newLedger()}, nil
 }
 
 // start brings an opened database to life.
@@ -123,7 +128,7 @@ func (db *DB) start(ctx context.Context) error {
 		if err := db.compareHeadFile(ctx); err != nil {
 			return err
 		}
-		db.heads = keepHeads(db.cfg.HeadFile, db.cfg.Log)
+		db.heads = keepHeads(db.cfg.HeadFile, db.Checkpoint, db.cfg.Log)
 	}
 	db.writer.Go(db.write)
 	if db.dialect == onSQLite {
@@ -174,7 +179,8 @@ func (db *DB) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Head returns the newest signed head that this process has seen committed.
+// Head returns the newest head that this process has seen committed. It means
+// nothing to others: [DB.Checkpoint] signs it.
 func (db *DB) Head() audit.Head { return db.memory.currentHead() }
 
 // distrust makes every further Update fail with err: the log was found to be

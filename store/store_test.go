@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/audit"
 	"github.com/brevet-access/brevet/store"
 	"github.com/brevet-access/brevet/store/pgtest"
 	"golang.org/x/mod/sumdb/note"
@@ -63,6 +64,16 @@ func update(t testing.TB, db *store.DB, fn func(tx *store.Tx) error) {
 	if err := db.Update(t.Context(), fn); err != nil {
 		t.Fatalf("Update: %v (%v)", err, brevet.AsError(err).Cause)
 	}
+}
+
+// checkpoint returns the newest head, signed.
+func checkpoint(t testing.TB, db *store.DB) audit.Head {
+	t.Helper()
+	head, err := db.Checkpoint(db.Head())
+	if err != nil {
+		t.Fatalf("Checkpoint: %v (%v)", err, brevet.AsError(err).Cause)
+	}
+	return head
 }
 
 func view(t testing.TB, db *store.DB, fn func(tx *store.Tx) error) {

@@ -81,6 +81,16 @@ func edit(t testing.TB, url string, statements ...string) {
 	}
 }
 
+// editHead puts another note in the place of the head's.
+func editHead(t testing.TB, url string, note []byte) {
+	t.Helper()
+	db := raw(t, url)
+	defer db.Close()
+	if _, err := db.Exec(`UPDATE head SET note = $1`, note); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // fill makes a log of 12 entries.
 func fill(t testing.TB, db *store.DB) {
 	t.Helper()
@@ -178,6 +188,60 @@ func TestEditedHead(t *testing.T) {
 	})
 }
 
+// TestSealedHead looks at what stands in the database: nothing that anybody
+// else takes for signed. What the log signed before there were seals is still
+// its head, and what another key sealed is not.
+func TestSealedHead(t *testing.T) {
+	onBoth(t, func(t *testing.T, url string) {
+		cfg := config(url)
+		db := open(t, cfg)
+		fill(t, db)
+		sealed, signed := db.Head(), checkpoint(t, db)
+		if _, err := audit.OpenHead(sealed.Note, verifier); err == nil {
+			t.Error("the head in the database is signed")
+		}
+		got, err := audit.OpenHead(signed.Note, verifier)
+		if err != nil || got.Size != sealed.Size || got.Root != sealed.Root || got.Epoch != sealed.Epoch {
+			t.Errorf("signed %+v (%v), sealed %+v", got, err, sealed)
+		}
+		other := sealed
+		other.Size--
+		_, err = db.Checkpoint(other) // no head of this log
+		wantKind(t, err, brevet.Internal)
+		db.Close()
+
+		editHead(t, url, signed.Note)
+		db = open(t, cfg)
+		update(t, db, func(tx *store.Tx) error { _, err := tx.Record(brevet.Event{Kind: brevet.KeyRotated}); return err })
+		db.Close()
+		if db = open(t, cfg); db.Head().Size != sealed.Size+1 {
+			t.Errorf("%d entries, want %d", db.Head().Size, sealed.Size+1)
+		}
+		now := db.Head()
+		db.Close()
+
+		skey, _, err := note.GenerateKey(nil, host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		thief, err := note.NewSigner(skey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seal, err := audit.NewSeal(thief)
+		if err != nil {
+			t.Fatal(err)
+		}
+		forged, err := audit.Sign(seal, host, now.Epoch, now.Size, now.Root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		editHead(t, url, forged.Note)
+		_, err = store.Open(t.Context(), cfg)
+		wantKind(t, err, brevet.Internal)
+	})
+}
+
 // TestForgedHead lets a thief without the log's key write and sign a log.
 func TestForgedHead(t *testing.T) {
 	url := newSQLite(t)
@@ -209,7 +273,7 @@ func TestHeadFile(t *testing.T) {
 		fill(t, db)
 		db.Close()
 		kept, err := os.ReadFile(file)
-		if err != nil || !bytes.Equal(kept, db.Head().Note) {
+		if err != nil || !bytes.Equal(kept, checkpoint(t, db).Note) {
 			t.Fatalf("the head file holds %q (%v), want the last head", kept, err)
 		}
 		db = open(t, cfg)

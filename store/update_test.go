@@ -174,6 +174,9 @@ func wholeLog(t testing.TB, db *store.DB) audit.Report {
 			}
 			from += int64(len(rows))
 		}
+		if head, err = db.Checkpoint(head); err != nil {
+			return err
+		}
 		report, err = c.Finish(head.Note)
 		return err
 	})

@@ -1,0 +1,75 @@
+package audit
+
+import (
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/binary"
+
+	"github.com/brevet-access/brevet"
+	"golang.org/x/mod/sumdb/note"
+)
+
+// Seal is how a log marks its head where only the log itself reads it again:
+// in its database, with every batch. It is a key of signed notes, its
+// signature an HMAC-SHA256 (algorithm 0xff of
+// https://c2sp.org/signed-note), which costs a thirtieth of Ed25519. Whoever
+// is shown a head gets it signed; see [Sign].
+type Seal struct {
+	name string
+	hash uint32
+	key  []byte
+}
+
+var (
+	_ note.Signer   = (*Seal)(nil)
+	_ note.Verifier = (*Seal)(nil)
+)
+
+// sealLabel begins what is signed to derive a seal's key; no checkpoint
+// begins so, since a host has no spaces.
+const sealLabel = "brevet head seal v1\n"
+
+// NewSeal derives the seal from the log's key, so that whoever holds that key
+// holds the seal, and nobody else: from its signature over a text that is
+// never shown. The error, of kind [brevet.Internal], says that the key does
+// not sign, or signs the same text in two ways, as Ed25519 never does (RFC
+// 8032, section 5.1.6).
+func NewSeal(signer note.Signer) (*Seal, error) {
+	text := []byte(sealLabel + signer.Name() + "\n")
+	secret, err := signer.Sign(text)
+	if err != nil {
+		return nil, brevet.Errorf(brevet.Internal, "the log's key does not sign").WithCause(err)
+	}
+	again, err := signer.Sign(text)
+	if err != nil || subtle.ConstantTimeCompare(secret, again) != 1 {
+		return nil, brevet.Errorf(brevet.Internal, "the log's key signs the same text in two ways; it must be an Ed25519 key").WithCause(err)
+	}
+	key, err := hkdf.Key(sha256.New, secret, nil, sealLabel, sha256.Size)
+	if err != nil {
+		return nil, brevet.Errorf(brevet.Internal, "the log's seal cannot be derived").WithCause(err)
+	}
+	named := sha256.Sum256([]byte(sealLabel + string(key)))
+	id := sha256.Sum256(append([]byte(signer.Name()+"\n\xff"+sealLabel), named[:]...))
+	return &Seal{name: signer.Name(), hash: binary.BigEndian.Uint32(id[:4]), key: key}, nil
+}
+
+// Name implements [note.Signer] and [note.Verifier].
+func (s *Seal) Name() string { return s.name }
+
+// KeyHash implements [note.Signer] and [note.Verifier].
+func (s *Seal) KeyHash() uint32 { return s.hash }
+
+// Sign implements [note.Signer].
+func (s *Seal) Sign(text []byte) ([]byte, error) {
+	mac := hmac.New(sha256.New, s.key)
+	mac.Write(text)
+	return mac.Sum(nil), nil
+}
+
+// Verify implements [note.Verifier].
+func (s *Seal) Verify(text, sig []byte) bool {
+	mac, err := s.Sign(text)
+	return err == nil && hmac.Equal(mac, sig)
+}
