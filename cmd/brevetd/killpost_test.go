@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -237,6 +238,7 @@ func killPost(t *testing.T, database string, kills int) {
 	dir := t.TempDir()
 	r, parts := startReceivers(t, t.TempDir())
 	p := devProcess{dir: dir, database: database, port: mustPorts(t), parts: parts, clock: filepath.Join(t.TempDir(), "clock")}
+	p.database = withClock(t, database)
 	ahead := time.Duration(0)
 	facts, process := startProcess(t, p)
 	w := &brevettest.World{World: &sandbox.World{Facts: facts}}
@@ -258,12 +260,45 @@ func killPost(t *testing.T, database string, kills int) {
 		if err := os.WriteFile(p.clock, []byte(ahead.String()), 0o600); err != nil {
 			t.Fatal(err)
 		}
+		moveDatabase(t, p.database, ahead)
 		r.nextLife()
 		_, process = startProcess(t, p)
 		takeBack(t, engineer)
 	}
 	allSent(t, security)
 	r.check(kills, recorded(t, security))
+}
+
+// withClock gives a PostgreSQL database, if it is one, a clock that moveDatabase
+// moves: what brevetd compares its own with.
+func withClock(t *testing.T, database string) string {
+	t.Helper()
+	if database == "" {
+		return ""
+	}
+	onDatabase(t, database, `CREATE TABLE clock AS SELECT interval '0' AS ahead`)
+	onDatabase(t, database, `CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS
+		'SELECT pg_catalog.clock_timestamp() + (SELECT ahead FROM public.clock)'`)
+	return database + "&search_path=public,pg_catalog"
+}
+
+func moveDatabase(t *testing.T, database string, ahead time.Duration) {
+	t.Helper()
+	if database != "" {
+		onDatabase(t, database, `UPDATE clock SET ahead = $1 * interval '1 second'`, ahead.Seconds())
+	}
+}
+
+func onDatabase(t *testing.T, url, statement string, args ...any) {
+	t.Helper()
+	db, err := sql.Open("pgx", url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec(statement, args...); err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
 }
 
 // allSent waits until no channel has anything to send.
