@@ -14,7 +14,8 @@ import (
 )
 
 // owner ACCOUNT makes the AWS CLI work as the customer's own administrator of
-// the account; owner -none makes it work as whatever its profile says.
+// the account; owner -none makes it work as whatever its profile says, in the
+// same region.
 func owner(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 1 {
 		ts.Fatalf("usage: owner ACCOUNT | owner -none")
@@ -22,7 +23,7 @@ func owner(ts *testscript.TestScript, _ bool, args []string) {
 	var facts sandbox.Facts
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile(ts.Getenv("DEVJSON"))), &facts))
 	if args[0] == "-none" {
-		for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION"} {
+		for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"} {
 			ts.Setenv(name, "")
 		}
 		return
