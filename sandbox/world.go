@@ -224,13 +224,29 @@ func (w *World) jwks(issuer string) ([]byte, error) {
 // Serve runs the world until ctx is over. Once everything answers it writes
 // dev.json and calls ready.
 func (w *World) Serve(ctx context.Context, ready func()) error {
+	return w.serve(ctx, ready, func(ctx context.Context) error { return w.Service.Serve(ctx, w.listeners[0]) })
+}
+
+// ServeAround is Serve without the broker, whose port it gives up: others on
+// the world's database and keys take its place there.
+func (w *World) ServeAround(ctx context.Context, ready func()) error {
+	if err := w.listeners[0].Close(); err != nil {
+		return err
+	}
+	return w.serve(ctx, ready, nil)
+}
+
+// serve runs the world with that broker, if there is one.
+func (w *World) serve(ctx context.Context, ready func(), broker func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	idp := &http.Server{Handler: w.IDP, ReadHeaderTimeout: 10 * time.Second}
 	cloud := &http.Server{Handler: w.Cloud, ReadHeaderTimeout: 10 * time.Second}
 	errs := make(chan error, 4)
 	var all sync.WaitGroup
-	all.Go(func() { errs <- w.Service.Serve(ctx, w.listeners[0]); cancel() })
+	if broker != nil {
+		all.Go(func() { errs <- broker(ctx); cancel() })
+	}
 	all.Go(func() { errs <- idp.Serve(w.listeners[1]); cancel() })
 	all.Go(func() { errs <- cloud.Serve(w.listeners[2]); cancel() })
 	all.Go(func() { errs <- w.serveMail(); cancel() })

@@ -19,13 +19,17 @@ func moved() {
 	main()
 }
 
-// scriptClock returns a clock that is ahead by what the file says; without a
-// file it is the machine's.
+// scriptClock returns a clock that is ahead by what the file says, or that
+// stands still where the file names a moment; without a file it is the
+// machine's.
 func scriptClock(path string) func() time.Time {
 	return func() time.Time {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			return time.Now()
+		}
+		if at, err := time.Parse(time.RFC3339, string(text)); err == nil {
+			return at
 		}
 		ahead, err := time.ParseDuration(strings.TrimSpace(string(text)))
 		if err != nil {

@@ -2,11 +2,14 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,6 +34,8 @@ const replicaEnv = "BREVET_TEST_REPLICA"
 type replicaOrder struct {
 	Config service.Config
 	AWS    string
+	Clock  string // file that says what time it is; "" for the machine's
+	Proxy  string // through which it reaches the world; "" for none
 }
 
 // replica serves until it is killed, and prints its address when it is ready.
@@ -39,13 +44,20 @@ func replica() {
 	if err := json.Unmarshal([]byte(os.Getenv(replicaEnv)), &o); err != nil {
 		fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if o.Proxy != "" {
+		via, err := url.Parse(o.Proxy)
+		if err != nil {
+			fatal(err)
+		}
+		http.DefaultTransport.(*http.Transport).Proxy = http.ProxyURL(via)
+	}
+	l, err := net.Listen("tcp", o.Config.Listen)
 	if err != nil {
 		fatal(err)
 	}
 	o.Config.Listen = l.Addr().String()
 	aws := func(string, string) string { return o.AWS }
-	s, err := service.Open(context.Background(), o.Config, service.Options{Hosts: []string{l.Addr().String()}, Endpoint: o.AWS, STS: aws,
+	s, err := service.Open(context.Background(), o.Config, service.Options{Now: scriptClock(o.Clock), Hosts: []string{l.Addr().String()}, Endpoint: o.AWS, STS: aws,
 		API: func(string, string, string) string { return o.AWS },
 		Credentials: func(context.Context) (brevet.Credential, error) {
 			return brevet.Credential{}, errors.New("no credentials of its own")
@@ -57,40 +69,90 @@ func replica() {
 	fatal(s.Serve(context.Background(), l))
 }
 
-// startReplica starts a further brevetd on the world's database and keys.
-func startReplica(t *testing.T, dir, database string, facts sandbox.Facts) (url string, kill func()) {
-	t.Helper()
-	cfg := service.Config{URL: facts.URL, Database: database, Catalog: filepath.Join(dir, "catalog.yaml"),
-		Keys: filepath.Join(dir, "keys"), RootKey: filepath.Join(dir, "root.key")}
-	p := service.Provider{Name: "sandbox", Issuer: facts.SignIn, ClientID: "brevet"}
-	p.MFA.AMR = []string{"mfa"}
-	cfg.Providers, cfg.Listen = []service.Provider{p}, "127.0.0.1:0"
-	order, err := json.Marshal(replicaOrder{cfg, facts.AWS})
+// replicaProcess is a further brevetd on a world's database and keys.
+type replicaProcess struct {
+	dir, database string
+	facts         sandbox.Facts
+	clock, proxy  string // as replicaOrder has them
+	listen        string // "" for a free port of 127.0.0.1
+}
+
+// start starts it and waits until it is ready; kill ends it as kill -9 does.
+func (r replicaProcess) start() (url string, kill func(), err error) {
+	cfg := service.Config{URL: r.facts.URL, Database: r.database, Catalog: filepath.Join(r.dir, "catalog.yaml"),
+		Keys: filepath.Join(r.dir, "keys"), RootKey: filepath.Join(r.dir, "root.key")}
+	var known struct {
+		ClientSecret string `json:"client_secret"`
+	}
+	text, err := os.ReadFile(filepath.Join(r.dir, "secrets.json"))
+	if err == nil {
+		err = json.Unmarshal(text, &known)
+	}
 	if err != nil {
-		t.Fatal(err)
+		return "", nil, err
+	}
+	p := service.Provider{Name: "sandbox", Issuer: r.facts.SignIn, ClientID: "brevet", ClientSecret: known.ClientSecret}
+	p.MFA.AMR = []string{"mfa"}
+	cfg.Providers, cfg.Listen = []service.Provider{p}, cmp.Or(r.listen, "127.0.0.1:0")
+	order, err := json.Marshal(replicaOrder{cfg, r.facts.AWS, r.clock, r.proxy})
+	if err != nil {
+		return "", nil, err
 	}
 	cmd := exec.Command("replica")
 	cmd.Env = append(os.Environ(), replicaEnv+"="+string(order))
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		t.Fatal(err)
+		return "", nil, err
 	}
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+		return "", nil, err
 	}
 	kill = sync.OnceFunc(func() {
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
-	t.Cleanup(kill)
 	line := bufio.NewScanner(out)
 	if !line.Scan() {
 		kill()
-		t.Fatalf("the replica did not start: %s", stderr.String())
+		return "", nil, fmt.Errorf("the replica did not start: %s", stderr.String())
 	}
-	return line.Text(), kill
+	return line.Text(), kill, nil
+}
+
+// startReplica starts r for as long as the test lasts, or until it is killed.
+func startReplica(t *testing.T, r replicaProcess) (url string, kill func()) {
+	t.Helper()
+	url, kill, err := r.start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(kill)
+	return url, kill
+}
+
+// openHollow opens a world without a broker: AWS and the identity provider run
+// in this process, and replicas work on its database.
+func openHollow(c sandbox.Config) (_ sandbox.Facts, stop func() error, err error) {
+	w, err := sandbox.Open(context.Background(), c)
+	if err != nil {
+		return sandbox.Facts{}, nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	served, ready := make(chan error, 1), make(chan struct{})
+	go func() { served <- w.ServeAround(ctx, func() { close(ready) }) }()
+	stop = func() error {
+		cancel()
+		return errors.Join(<-served, w.Close())
+	}
+	select {
+	case <-ready:
+		return w.Facts, stop, nil
+	case err = <-served:
+		served <- err
+		return w.Facts, nil, stop()
+	}
 }
 
 // TestReplicas lets three brevetd work on one PostgreSQL for the same people,
@@ -106,8 +168,9 @@ func TestReplicas(t *testing.T) {
 		_, token := w.Login(t, who)
 		tokens[who] = token.Token
 	}
-	second, killSecond := startReplica(t, dir, database, facts)
-	third, killThird := startReplica(t, dir, database, facts)
+	further := replicaProcess{dir: dir, database: database, facts: facts}
+	second, killSecond := startReplica(t, further)
+	third, killThird := startReplica(t, further)
 	at := func(url, who string) *client.Client { return client.New(url, tokens[who], api.Version) }
 
 	got := newSeen()
