@@ -23,13 +23,19 @@ func (b *byScript[T]) put(ts *testscript.TestScript, v T) {
 
 // get returns the script's, and ends the script if it has none.
 func (b *byScript[T]) get(ts *testscript.TestScript) T {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	v, ok := b.all[ts]
+	v, ok := b.has(ts)
 	if !ok {
 		ts.Fatalf("nothing of the kind was started in this script")
 	}
 	return v
+}
+
+// has returns the script's, if it has one.
+func (b *byScript[T]) has(ts *testscript.TestScript) (T, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	v, ok := b.all[ts]
+	return v, ok
 }
 
 var sources byScript[*rotaSources]

@@ -89,10 +89,14 @@ func TestStories(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"world": world, "as": as, "id": id, "owner": owner, "confirm": confirm, "mails": mails, "told": told, "holder": holder, "page": page, "chrome": chrome,
-			"clock": moveClock, "duty": duty, "outage": outage, "desk": desk, "slack": slackCommand},
+			"clock": moveClock, "duty": duty, "outage": outage, "desk": desk, "slack": slackCommand,
+			"postgres": postgres(t), "hollow": openHollowWorld, "join": join, "balance": balance},
 		Condition: func(cond string) (bool, error) {
 			if name, ok := strings.CutPrefix(cond, "python:"); ok {
 				return exec.Command("python3", "-c", "import "+name).Run() == nil, nil
+			}
+			if cond == "postgres" {
+				return pgtest.Installed(), nil
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},

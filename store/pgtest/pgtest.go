@@ -101,6 +101,16 @@ func get(t testing.TB) *server {
 
 var errMissing = errors.New("its server programs are not installed")
 
+// Installed reports whether there is a PostgreSQL to start; where there is
+// none, [New] skips its test.
+func Installed() bool { return len(installed()) > 0 }
+
+// installed returns the server programs that are there, the newest last.
+func installed() []string {
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
+	return found
+}
+
 // server is a running PostgreSQL.
 type server struct {
 	dir  string
@@ -118,10 +128,10 @@ func (s *server) url(name string) string {
 // launch makes a cluster in a temporary directory and starts it on a free
 // port of the loopback.
 func launch() (*server, error) {
-	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
-	if len(found) == 0 {
+	if !Installed() {
 		return nil, errMissing
 	}
+	found := installed()
 	bin := filepath.Dir(found[len(found)-1])
 	cred, err := credential()
 	if err != nil {
