@@ -24,7 +24,7 @@ const module = "github.com/brevet-access/brevet"
 // built have their place already. "." is the root.
 var floors = [][]string{
 	{".", "iam"},
-	{"policy", "audit", "signer", "api", "notify", "notify/smtpd", "oncall", "activity", "keychain", "glass", "idp/oidc", "idp/saml", "idp/scim", "idp/spiffe"},
+	{"policy", "audit", "signer", "api", "notify", "notify/smtpd", "oncall", "activity", "keychain", "glass", "manual", "idp/oidc", "idp/saml", "idp/scim", "idp/spiffe"},
 	{"catalog", "store", "store/pgtest", "client", "handout", "inventory", "leastpriv", "cloud/aws", "cloud/aws/mototest", "cloud/gcp", "cloud/azure"},
 	{"broker", "stack"},
 	{"server", "web", "portal"},
@@ -61,7 +61,8 @@ var owners = map[string][]string{
 	"github.com/prometheus":            {"service"},
 	"github.com/riverqueue":            {"store"},
 	"github.com/rogpeppe/go-internal":  {"keychain", "cmd/brevet"},
-	"github.com/spf13/cobra":           {"cmd/brevet", "cmd/brevetd"},
+	"github.com/spf13/cobra":           {"cmd/brevet", "cmd/brevetd", "manual"},
+	"github.com/spf13/pflag":           {"manual"},
 	"github.com/teambition/rrule-go":   {"oncall"},
 	"github.com/wneessen/go-mail":      {"notify"},
 	"github.com/zalando/go-keyring":    {"cmd/brevet"},

@@ -14,6 +14,7 @@ import (
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
 	"github.com/brevet-access/brevet/catalog"
+	"github.com/brevet-access/brevet/manual"
 )
 
 func (c *cli) account() *cobra.Command {
@@ -43,17 +44,17 @@ func (c *cli) accountAdd() *cobra.Command {
 		Long: `Write an account into a catalog file, with an audience of its own: the value
 that tells the trust policies in this account that a token is meant for them.
 Comments and order of the file stay. brevet catalog apply FILE proposes it.`,
-		Example: "  " + addExample,
-		Args:    usage(exactly()),
+		Example: "  " + cut(addExample, " --name"),
+		Args:    manual.Exactly(),
 		RunE:    func(*cobra.Command, []string) error { return c.addAccount(a) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&a.file, "catalog", "", "the catalog file")
-	f.StringVar(&a.customer, "customer", "", "whose account it is")
-	f.StringVar(&a.name, "name", "", "what it is called in targets")
-	f.StringVar(&a.number, "number", "", "its twelve digits")
-	f.StringVar(&a.region, "region", "", "where its sessions work by default, such as eu-west-1")
-	f.StringVar(&a.env, "env", "", "such as prod or staging (optional)")
+	f.StringVar(&a.file, "catalog", "", "the catalog `FILE`")
+	f.StringVar(&a.customer, "customer", "", "the customer `NAME`, whose account it is")
+	f.StringVar(&a.name, "name", "", "the `NAME` by which targets call it")
+	f.StringVar(&a.number, "number", "", "its `NUMBER`, twelve digits")
+	f.StringVar(&a.region, "region", "", "the `REGION` where its sessions work by default, such as eu-west-1")
+	f.StringVar(&a.env, "env", "", "its `ENVIRONMENT`, such as prod or staging (optional)")
 	return c.flagJSON(cmd)
 }
 
@@ -109,7 +110,7 @@ func (c *cli) accountList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List accounts: of customers at which you hold a right, or a file's",
-		Args:  usage(exactly()),
+		Args:  manual.Exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			list, err := c.customers(cmd.Context(), file)
 			if err != nil {
@@ -169,7 +170,7 @@ func (c *cli) accountRemove() *cobra.Command {
 		Long: `Take an account, by name or number, out of a catalog file. Comments and order of
 the rest stay. An account that an entitlement or a Cedar text names is not
 removed: the error says where. brevet catalog apply FILE proposes it.`,
-		Args: usage(exactly("ACCOUNT")),
+		Args: manual.Exactly("ACCOUNT"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if file == "" {
 				return brevet.Errorf(brevet.Invalid, "--catalog is needed").WithHint("for example: brevet account remove %s --catalog catalog.yaml", brevet.Printable(args[0]))

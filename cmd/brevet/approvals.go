@@ -10,12 +10,13 @@ import (
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/audit"
+	"github.com/brevet-access/brevet/manual"
 )
 
 func (c *cli) auditApprovals() *cobra.Command {
 	var first, last string
 	share := 50
-	cmd := c.command("approvals", "Show who approves whose requests, and who each other's", exactly(),
+	cmd := c.command("approvals", "Show who approves whose requests, and who each other's", manual.Exactly(),
 		func(ctx context.Context, s *session, _ []string) error {
 			from, to, err := period(first, last, s.now())
 			if err != nil {
@@ -36,8 +37,8 @@ by more than a share, and how much each approver approved. You see the
 customers for which you hold the right audit. The log is checked on the way.`
 	cmd.Example = "  brevet audit approvals --from 2026-11-01 --to 2026-11-30"
 	f := cmd.Flags()
-	f.StringVar(&first, "from", "", "first day, or a time (default 30 days before --to)")
-	f.StringVar(&last, "to", "", "last day, or a time (default now)")
+	f.StringVar(&first, "from", "", "from this `DAY`, or time, on (default 30 days before --to)")
+	f.StringVar(&last, "to", "", "to this `DAY`, or time (default now)")
 	f.IntVar(&share, "share", share, "list pairs from this `PERCENT` of somebody's approvals on")
 	return c.flagJSON(cmd)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
 	"github.com/brevet-access/brevet/audit"
+	"github.com/brevet-access/brevet/manual"
 )
 
 // pageSize is how many entries are asked for at once.
@@ -26,7 +27,7 @@ func (c *cli) audit() *cobra.Command {
 
 func (c *cli) auditLs() *cobra.Command {
 	last := 50
-	cmd := c.command("ls", "List what happened, newest last", exactly(),
+	cmd := c.command("ls", "List what happened, newest last", manual.Exactly(),
 		func(ctx context.Context, s *session, _ []string) error {
 			ctx, cancel := brief(ctx)
 			defer cancel()
@@ -43,7 +44,7 @@ func (c *cli) auditLs() *cobra.Command {
 			}
 			return c.print(list, func() { c.showEntries(s, list) })
 		})
-	cmd.Flags().IntVar(&last, "last", last, "how many entries")
+	cmd.Flags().IntVar(&last, "last", last, "show the last `N` entries")
 	return c.flagJSON(cmd)
 }
 
@@ -165,7 +166,7 @@ type exported struct {
 
 func (c *cli) auditExport() *cobra.Command {
 	var out string
-	cmd := c.command("export", "Write the log to a file that audit verify --file checks", exactly(),
+	cmd := c.command("export", "Write the log to a file that audit verify --file checks", manual.Exactly(),
 		func(ctx context.Context, s *session, _ []string) error {
 			cp, err := s.checkpoint(ctx)
 			if err != nil {
@@ -193,6 +194,6 @@ func (c *cli) auditExport() *cobra.Command {
 				c.say("%s in %s", count(head.Size, "entry", "entries"), out)
 			})
 		})
-	cmd.Flags().StringVar(&out, "out", "", "file to write; default: stdout")
+	cmd.Flags().StringVar(&out, "out", "", "the `FILE` to write; default: stdout")
 	return c.flagJSON(cmd)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
+	"github.com/brevet-access/brevet/manual"
 )
 
 // glassLimit is how long to wait for the answer: for 30 s of it the server
@@ -17,7 +18,7 @@ const glassLimit = 50 * time.Second
 
 func (c *cli) breakGlass() *cobra.Command {
 	var in api.BreakGlass
-	cmd := c.command("break-glass TARGET --reason TEXT", "Get access in an emergency; everybody is told", exactly("TARGET"),
+	cmd := c.command("break-glass TARGET --reason TEXT", "Get access in an emergency; everybody is told", manual.Exactly("TARGET"),
 		func(ctx context.Context, s *session, args []string) error {
 			if err := checkGlass(&in, args[0]); err != nil {
 				return err
@@ -31,10 +32,14 @@ func (c *cli) breakGlass() *cobra.Command {
 			}
 			return c.print(g, func() { c.showGlass(s, g) })
 		})
-	cmd.Example = "  brevet break-glass acme-prod/Admin --reason \"db-7 is down\"\n  brevet break-glass acme-prod/Admin --reason \"db-7 is down\" --codes --as engineer --with lead\n  brevet break-glass acme-prod/BreakGlass --reason \"brevet is down, and db-7\" --offline --as engineer --bundle bundle.json"
+	cmd.Example = `  brevet break-glass acme-prod/Admin --reason "db-7 is down"
+  brevet break-glass acme-prod/Admin --reason "db-7 is down" \
+      --codes --as engineer --with lead
+  brevet break-glass acme-prod/BreakGlass --reason "brevet is down, and db-7" \
+      --offline --as engineer --bundle bundle.json`
 	cmd.ValidArgsFunction = c.completeTarget
-	cmd.Flags().StringVar(&in.Duration, "for", "", "how long, as 30m; at most 1h")
-	cmd.Flags().StringVar(&in.Reason, "reason", "", "one line for everybody who is told, and the log")
+	cmd.Flags().StringVar(&in.Duration, "for", "", "for this `TIME`, as 30m; at most 1h")
+	cmd.Flags().StringVar(&in.Reason, "reason", "", "why: a line of `TEXT` for everybody who is told, and the log")
 	c.flagCodes(cmd, &in)
 	c.flagOffline(cmd, &in)
 	cmd.AddCommand(c.shareGlass(), c.importGlass())

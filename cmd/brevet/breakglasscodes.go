@@ -13,6 +13,7 @@ import (
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
 	"github.com/brevet-access/brevet/keychain"
+	"github.com/brevet-access/brevet/manual"
 )
 
 // sealedFlags is what break-glass was told of sealed codes.
@@ -27,15 +28,15 @@ type sealedFlags struct {
 func (c *cli) flagCodes(cmd *cobra.Command, in *api.BreakGlass) {
 	var f sealedFlags
 	cmd.Flags().BoolVar(&f.codes, "codes", false, "nobody can sign in: use a sealed code of yours and one of a second person")
-	cmd.Flags().StringVar(&f.as, "as", "", "with --codes or --offline: your handle")
-	cmd.Flags().StringVar(&f.with, "with", "", "with --codes: the handle of the second person")
+	cmd.Flags().StringVar(&f.as, "as", "", "with --codes or --offline: your `HANDLE`")
+	cmd.Flags().StringVar(&f.with, "with", "", "with --codes: the `HANDLE` of the second person")
 	signedIn := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if f.codes {
 			return c.breakGlassSealed(cmd.Context(), *in, args[0], f)
 		}
 		if f.as != "" || f.with != "" {
-			return misuse(cmd, errors.New("--as and --with go with --codes"))
+			return manual.Misuse(cmd, errors.New("--as and --with go with --codes"))
 		}
 		return signedIn(cmd, args)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
 	"github.com/brevet-access/brevet/keychain"
+	"github.com/brevet-access/brevet/manual"
 )
 
 // offline is what brevet break-glass --offline was told.
@@ -47,7 +48,7 @@ func (c *cli) flagOffline(cmd *cobra.Command, in *api.BreakGlass) {
 			return c.breakOffline(cmd.Context(), args[0], *in, o)
 		}
 		if o.bundle != "" || len(o.answers) > 0 || o.anew || o.env {
-			return misuse(cmd, errors.New("--bundle, --answer, --anew and --env go with --offline"))
+			return manual.Misuse(cmd, errors.New("--bundle, --answer, --anew and --env go with --offline"))
 		}
 		return online(cmd, args)
 	}
@@ -373,7 +374,7 @@ func brevetd() (string, error) {
 func (c *cli) shareGlass() *cobra.Command {
 	var f struct{ bundle, identity, call, check string }
 	cmd := &cobra.Command{
-		Use: "share --bundle FILE --identity FILE", Short: "Give your share of an offline key to somebody who calls", Args: usage(exactly()),
+		Use: "share --bundle FILE --identity FILE", Short: "Give your share of an offline key to somebody who calls", Args: manual.Exactly(),
 		Long: `Give your share of an offline key to somebody who calls.
 
 It shows who wants what and why, asks for the check that they read to you, and
@@ -403,7 +404,7 @@ to.`,
 	cmd.Flags().StringVar(&f.bundle, "bundle", "", "the customer's bundle, a `FILE`")
 	cmd.Flags().StringVar(&f.identity, "identity", "", "your age identity or SSH private key, a `FILE`")
 	cmd.Flags().StringVar(&f.call, "call", "", "the call, a `FILE`; left out: it is pasted")
-	cmd.Flags().StringVar(&f.check, "check", "", "the call's check, as it was read to you; left out: it is asked for")
+	cmd.Flags().StringVar(&f.check, "check", "", "the `CHECK` of the call, as read to you; left out: it is asked for")
 	_ = cmd.MarkFlagRequired("bundle")
 	_ = cmd.MarkFlagRequired("identity")
 	return cmd
@@ -411,7 +412,7 @@ to.`,
 
 // importGlass brings the record of what was done offline.
 func (c *cli) importGlass() *cobra.Command {
-	cmd := c.command("import FILE", "Bring the server the record of an emergency that was opened offline", exactly("FILE"),
+	cmd := c.command("import FILE", "Bring the server the record of an emergency that was opened offline", manual.Exactly("FILE"),
 		func(ctx context.Context, s *session, args []string) error {
 			text, err := os.ReadFile(args[0])
 			if err != nil {

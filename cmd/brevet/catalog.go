@@ -9,6 +9,7 @@ import (
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/catalog"
+	"github.com/brevet-access/brevet/manual"
 )
 
 func (c *cli) catalog() *cobra.Command {
@@ -17,7 +18,7 @@ func (c *cli) catalog() *cobra.Command {
 }
 
 func (c *cli) catalogShow() *cobra.Command {
-	return c.flagJSON(c.command("show", "Print the catalog that is in force", exactly(),
+	return c.flagJSON(c.command("show", "Print the catalog that is in force", manual.Exactly(),
 		func(ctx context.Context, s *session, _ []string) error {
 			ctx, cancel := brief(ctx)
 			defer cancel()
@@ -47,7 +48,7 @@ the audience of each account, the external id of each customer with entry:
 assume-role, where they are missing. Everything else stays, comments too.
 Stacks and servers hold these values for years: keep the file.`,
 		Example: "  brevet catalog complete catalog.yaml",
-		Args:    usage(exactly("FILE")),
+		Args:    manual.Exactly("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			file := args[0]
 			text, err := os.ReadFile(file)

@@ -9,10 +9,11 @@ import (
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
+	"github.com/brevet-access/brevet/manual"
 )
 
 func (c *cli) catalogPlan() *cobra.Command {
-	cmd := c.flagJSON(c.command("plan FILE", "Show what a catalog would change", exactly("FILE"),
+	cmd := c.flagJSON(c.command("plan FILE", "Show what a catalog would change", manual.Exactly("FILE"),
 		func(ctx context.Context, s *session, args []string) error {
 			text, err := readText(args[0])
 			if err != nil {
@@ -54,7 +55,7 @@ func readText(file string) (string, error) {
 
 func (c *cli) catalogApply() *cobra.Command {
 	var base int64
-	cmd := c.flagJSON(c.command("apply FILE", "Put a catalog forward", exactly("FILE"),
+	cmd := c.flagJSON(c.command("apply FILE", "Put a catalog forward", manual.Exactly("FILE"),
 		func(ctx context.Context, s *session, args []string) error {
 			text, err := readText(args[0])
 			if err != nil {
@@ -96,7 +97,7 @@ func (c *cli) showApplied(a api.Applied) {
 }
 
 func (c *cli) catalogVersions() *cobra.Command {
-	return c.flagJSON(c.command("ls", "List versions of the catalog, and what waits", exactly(),
+	return c.flagJSON(c.command("ls", "List versions of the catalog, and what waits", manual.Exactly(),
 		func(ctx context.Context, s *session, _ []string) error {
 			ctx, cancel := brief(ctx)
 			defer cancel()
@@ -129,7 +130,7 @@ func (c *cli) showVersions(s *session, all api.Versions) {
 }
 
 func (c *cli) catalogApprove() *cobra.Command {
-	cmd := c.flagJSON(c.command("approve VERSION", "Confirm a catalog that somebody else put forward", exactly("VERSION"),
+	cmd := c.flagJSON(c.command("approve VERSION", "Confirm a catalog that somebody else put forward", manual.Exactly("VERSION"),
 		func(ctx context.Context, s *session, args []string) error {
 			version, err := versionOf(args[0])
 			if err != nil {
@@ -163,7 +164,7 @@ approves nothing by itself for you, nor for who wrote it.`
 }
 
 func (c *cli) catalogWithdraw() *cobra.Command {
-	return c.command("withdraw VERSION", "Take back a catalog that waits", exactly("VERSION"),
+	return c.command("withdraw VERSION", "Take back a catalog that waits", manual.Exactly("VERSION"),
 		func(ctx context.Context, s *session, args []string) error {
 			version, err := versionOf(args[0])
 			if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/brevet-access/brevet/client"
 	"github.com/brevet-access/brevet/handout"
 	"github.com/brevet-access/brevet/keychain"
+	"github.com/brevet-access/brevet/manual"
 )
 
 // sandbox is where `brevetd dev` listens.
@@ -166,29 +168,11 @@ func brief(ctx context.Context) (context.Context, context.CancelFunc) {
 // usage makes what is wrong with the arguments an error of kind Invalid.
 func usage(args cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, given []string) error {
-		if err := args(cmd, given); err != nil {
-			return misuse(cmd, err)
+		err := args(cmd, given)
+		if _, ours := errors.AsType[*brevet.Error](err); err == nil || ours {
+			return err
 		}
-		return nil
-	}
-}
-
-// misuse points to the help of the command that was called wrongly.
-func misuse(cmd *cobra.Command, err error) error {
-	return brevet.Errorf(brevet.Invalid, "%s", strings.TrimSuffix(strings.Split(err.Error(), "\n")[0], ".")).
-		WithHint("usage: %s", cmd.UseLine())
-}
-
-// exactly is cobra.ExactArgs with a message that names what is missing.
-func exactly(names ...string) cobra.PositionalArgs {
-	return func(_ *cobra.Command, given []string) error {
-		switch {
-		case len(given) < len(names):
-			return fmt.Errorf("%s is missing", names[len(given)])
-		case len(given) > len(names):
-			return fmt.Errorf("%q is one argument too many", brevet.Printable(given[len(names)]))
-		}
-		return nil
+		return manual.Misuse(cmd, err)
 	}
 }
 

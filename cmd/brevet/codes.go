@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/brevet-access/brevet/api"
+	"github.com/brevet-access/brevet/manual"
 )
 
 func (c *cli) codes() *cobra.Command {
@@ -22,7 +23,7 @@ When it does not, one code of yours and one of a second person break the glass:
 }
 
 func (c *cli) codesNew() *cobra.Command {
-	return c.flagJSON(c.command("new", "Make your sheet of one-time codes; the one before is void", exactly(),
+	return c.flagJSON(c.command("new", "Make your sheet of one-time codes; the one before is void", manual.Exactly(),
 		func(ctx context.Context, s *session, _ []string) error {
 			ctx, cancel := brief(ctx)
 			defer cancel()
@@ -61,7 +62,7 @@ Strike out what you used. If the envelope was opened, or is lost:
 }
 
 func (c *cli) codesLs() *cobra.Command {
-	return c.flagJSON(c.command("ls", "Show how many codes you have left, and who has a second one", exactly(),
+	return c.flagJSON(c.command("ls", "Show how many codes you have left, and who has a second one", manual.Exactly(),
 		func(ctx context.Context, s *session, _ []string) error {
 			ctx, cancel := brief(ctx)
 			defer cancel()
@@ -120,7 +121,7 @@ func yesNo(b bool) string {
 }
 
 func (c *cli) codesVoid() *cobra.Command {
-	return c.command("void", "Make your sheet open nothing any more", exactly(),
+	return c.command("void", "Make your sheet open nothing any more", manual.Exactly(),
 		func(ctx context.Context, s *session, _ []string) error {
 			ctx, cancel := brief(ctx)
 			defer cancel()

@@ -8,12 +8,13 @@ import (
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
+	"github.com/brevet-access/brevet/manual"
 )
 
 func (c *cli) console() *cobra.Command {
 	var printOnly bool
 	var in api.ConsoleRequest
-	cmd := c.commandAt("console TARGET", "Open the web console, for the rest of the grant", exactly("TARGET"),
+	cmd := c.commandAt("console TARGET", "Open the web console, for the rest of the grant", manual.Exactly("TARGET"),
 		func(ctx context.Context, s *session, args []string) error {
 			target, err := brevet.ParseTarget(args[0])
 			if err != nil {
@@ -36,7 +37,7 @@ func (c *cli) console() *cobra.Command {
 		})
 	cmd.ValidArgsFunction = c.completeTarget
 	cmd.Flags().BoolVar(&printOnly, "print", false, "print the URL (a secret for 15 minutes) and open nothing")
-	cmd.Flags().StringVar(&in.Destination, "destination", "", "console page to open")
+	cmd.Flags().StringVar(&in.Destination, "destination", "", "the `PAGE` of the console to open")
 	return c.flagJSON(cmd)
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
 	"github.com/brevet-access/brevet/handout"
+	"github.com/brevet-access/brevet/manual"
 )
 
 // processPatience bounds the exchange with the server: AWS tools wait for a
@@ -29,7 +30,7 @@ func (c *cli) credentialProcess() *cobra.Command {
 
 It never prompts and never waits for a person. A failure is exactly one line,
 which names the next command, since the tools show it to their user.`,
-		Args: usage(exactly("TARGET")),
+		Args: manual.Exactly("TARGET"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			target, err := wanted(args[0], remaining)
 			if err == nil {
@@ -41,7 +42,7 @@ which names the next command, since the tools show it to their user.`,
 		ValidArgsFunction: c.completeTarget,
 	}
 	cmd.Flags().BoolVar(&w.uncached, "no-cache", false, "neither read nor write the cache")
-	cmd.Flags().StringVar(&remaining, "min-remaining", "", "refuse what lives shorter, as 45m")
+	cmd.Flags().StringVar(&remaining, "min-remaining", "", "refuse what lives shorter than this `TIME`, as 45m")
 	return cmd
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
 	"github.com/brevet-access/brevet/catalog"
+	"github.com/brevet-access/brevet/manual"
 )
 
 func (c *cli) customer() *cobra.Command {
@@ -48,17 +49,17 @@ func (c *cli) customerAdd() *cobra.Command {
 go by that. With --entry assume-role it gets an external id of its own too.
 Comments and order of the file stay. brevet account add gives it accounts,
 brevet catalog apply FILE proposes it.`,
-		Example: "  " + customerExample,
-		Args:    usage(exactly()),
+		Example: "  " + cut(customerExample, " --contact"),
+		Args:    manual.Exactly(),
 		RunE:    func(*cobra.Command, []string) error { return c.addCustomer(n) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&n.file, "catalog", "", "the catalog `FILE`")
-	f.StringVar(&n.Name, "name", "", "what it is called")
-	f.StringVar(&n.Prefix, "prefix", "", "what the names of its IAM roles start with (default brevet-)")
-	f.StringVar(&n.Entry, "entry", "", "the way into its accounts: oidc or assume-role (default oidc)")
-	f.StringVar(&n.Contact, "contact", "", "e-mail address that its stack sends alerts to")
-	f.StringVar(&n.LogGroup, "log-group", "", "where its stack records what sessions do")
+	f.StringVar(&n.Name, "name", "", "its `NAME`")
+	f.StringVar(&n.Prefix, "prefix", "", "the `PREFIX` of the names of its IAM roles (default brevet-)")
+	f.StringVar(&n.Entry, "entry", "", "the `WAY` into its accounts: oidc or assume-role (default oidc)")
+	f.StringVar(&n.Contact, "contact", "", "the mail `ADDRESS` that its stack sends alerts to")
+	f.StringVar(&n.LogGroup, "log-group", "", "the log group `NAME` in which its stack records what sessions do")
 	f.StringVar(&n.Offline, "offline-issuer", "", "the `URL` that its roles with offline trust, and no other role does")
 	f.StringArrayVar(&n.rights, "right", nil, "who holds a right there, `RIGHT=WHO`: catalog=group:security,lead (repeatable)")
 	return c.flagJSON(cmd)
@@ -108,7 +109,7 @@ func (c *cli) customerList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List customers: those at which you hold a right, or a file's",
-		Args:  usage(exactly()),
+		Args:  manual.Exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			list, err := c.customers(cmd.Context(), file)
 			if err != nil {
@@ -177,7 +178,7 @@ func (c *cli) showCustomers(list []api.Customer, file string) {
 
 func (c *cli) customerOffboard() *cobra.Command {
 	var in api.Offboard
-	cmd := c.command("offboard NAME --reason TEXT", "End a customer for good: all grants, requests and ways in", exactly("NAME"),
+	cmd := c.command("offboard NAME --reason TEXT", "End a customer for good: all grants, requests and ways in", manual.Exactly("NAME"),
 		func(ctx context.Context, s *session, args []string) (err error) {
 			if in.Reason, err = brevet.CleanText("reason", in.Reason, brevet.MaxReason); err != nil {
 				return err
@@ -197,7 +198,7 @@ until they die, and the answer says when that is: brevet has no way in any more
 by which to cut them off. To have that done, end its access before, with
 brevet revoke --account NAME --wait for each account. It needs the right revoke
 at the customer. There is no way back: a customer that returns is a new one.`
-	cmd.Flags().StringVar(&in.Reason, "reason", "", "one line for the log")
+	cmd.Flags().StringVar(&in.Reason, "reason", "", "why: a line of `TEXT` for the log")
 	return c.flagJSON(cmd)
 }
 

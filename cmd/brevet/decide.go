@@ -8,6 +8,7 @@ import (
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
+	"github.com/brevet-access/brevet/manual"
 )
 
 func (c *cli) approve() *cobra.Command { return c.decision("approve", "Say yes to a request", true) }
@@ -19,7 +20,7 @@ func (c *cli) deny() *cobra.Command { return c.decision("deny", "Say no to a req
 func (c *cli) decision(verb, short string, yes bool) *cobra.Command {
 	var comment string
 	var all bool
-	cmd := c.command(verb+" REQUEST", short, exactly("REQUEST"),
+	cmd := c.command(verb+" REQUEST", short, manual.Exactly("REQUEST"),
 		func(ctx context.Context, s *session, args []string) error {
 			if all || strings.HasPrefix(args[0], "bt_") {
 				return c.decideTogether(ctx, s, args[0], api.Decide{Approve: yes, Comment: comment})
@@ -40,7 +41,7 @@ func (c *cli) decision(verb, short string, yes bool) *cobra.Command {
 			}
 			return c.print(r, func() { c.showDecided(s, r) })
 		})
-	cmd.Flags().StringVar(&comment, "comment", "", "a line for the requester and the log")
+	cmd.Flags().StringVar(&comment, "comment", "", "a line of `TEXT` for the requester and the log")
 	cmd.Flags().BoolVar(&all, "all", false, "all that was asked together with it")
 	return c.flagJSON(cmd)
 }

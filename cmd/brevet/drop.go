@@ -10,10 +10,11 @@ import (
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
 	"github.com/brevet-access/brevet/client"
+	"github.com/brevet-access/brevet/manual"
 )
 
 func (c *cli) drop() *cobra.Command {
-	return c.flagJSON(c.commandAt("drop GRANT", "Hand access back; a TARGET names your only grant there", exactly("GRANT"),
+	return c.flagJSON(c.commandAt("drop GRANT", "Hand access back; a TARGET names your only grant there", manual.Exactly("GRANT"),
 		func(ctx context.Context, s *session, args []string) error {
 			ctx, cancel := brief(ctx)
 			defer cancel()

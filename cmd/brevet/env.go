@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/manual"
 )
 
 // shell knows how to change its environment.
@@ -49,7 +50,7 @@ func (c *cli) env() *cobra.Command {
 		if unset && len(args) == 0 {
 			return nil
 		}
-		return exactly("TARGET")(cmd, args)
+		return manual.Exactly("TARGET")(cmd, args)
 	}, nil)
 	cmd.Example = "  eval \"$(brevet env acme-staging/ReadOnly)\"\n  eval \"$(brevet env --unset)\""
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -68,8 +69,8 @@ func (c *cli) env() *cobra.Command {
 		return c.showEnv(cmd.Context(), sh, w)
 	}
 	cmd.ValidArgsFunction = c.completeTarget
-	cmd.Flags().StringVar(&name, "shell", "", "bash, zsh, fish or powershell; default: yours")
-	cmd.Flags().StringVar(&remaining, "min-remaining", "", "refuse what lives shorter, as 45m")
+	cmd.Flags().StringVar(&name, "shell", "", "write for this `SHELL`: bash, zsh, fish or powershell; default: yours")
+	cmd.Flags().StringVar(&remaining, "min-remaining", "", "refuse what lives shorter than this `TIME`, as 45m")
 	cmd.Flags().BoolVar(&unset, "unset", false, "print what takes it away again")
 	return cmd
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/brevet-access/brevet/api"
 	"github.com/brevet-access/brevet/client"
 	"github.com/brevet-access/brevet/keychain"
+	"github.com/brevet-access/brevet/manual"
 )
 
 func (c *cli) exec() *cobra.Command {
@@ -24,7 +25,7 @@ func (c *cli) exec() *cobra.Command {
 	var remaining, grant string
 	cmd := c.commandAt("exec TARGET [--reason TEXT] -- COMMAND [ARG]...", "Run a command with access", func(cmd *cobra.Command, args []string) error {
 		if len(args) < 2 {
-			return exactly("TARGET", "COMMAND")(cmd, args)
+			return manual.Exactly("TARGET", "COMMAND")(cmd, args)
 		}
 		return nil
 	}, func(ctx context.Context, s *session, args []string) error {
@@ -49,11 +50,11 @@ func (c *cli) exec() *cobra.Command {
 	})
 	cmd.Example = "  brevet exec acme-prod/Admin --reason \"restore db-7\" -- terraform plan"
 	cmd.ValidArgsFunction = c.completeTarget
-	cmd.Flags().StringVar(&in.Reason, "reason", "", "ask with this reason if there is no grant, and wait")
-	cmd.Flags().StringVar(&in.Duration, "for", "", "how long to ask for, as 1h")
-	cmd.Flags().StringVar(&in.Ticket, "ticket", "", "number of a ticket")
-	cmd.Flags().StringVar(&grant, "grant", "", "under this grant, where several overlap")
-	cmd.Flags().StringVar(&remaining, "min-remaining", "", "refuse what lives shorter, as 45m")
+	cmd.Flags().StringVar(&in.Reason, "reason", "", "if there is no grant, ask with this `TEXT` as reason, and wait")
+	cmd.Flags().StringVar(&in.Duration, "for", "", "ask for this `TIME`, as 1h")
+	cmd.Flags().StringVar(&in.Ticket, "ticket", "", "the `NUMBER` of a ticket")
+	cmd.Flags().StringVar(&grant, "grant", "", "under the grant `ID`, where several overlap")
+	cmd.Flags().StringVar(&remaining, "min-remaining", "", "refuse what lives shorter than this `TIME`, as 45m")
 	return cmd
 }
 

@@ -7,12 +7,13 @@ import (
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
+	"github.com/brevet-access/brevet/manual"
 )
 
 func (c *cli) extend() *cobra.Command {
 	var in api.Extend
 	var wait bool
-	cmd := c.command("extend GRANT --for TIME --reason TEXT", "Move the end of a grant; a TARGET names your only one there", exactly("GRANT"),
+	cmd := c.command("extend GRANT --for TIME --reason TEXT", "Move the end of a grant; a TARGET names your only one there", manual.Exactly("GRANT"),
 		func(ctx context.Context, s *session, args []string) error {
 			if err := checkExtend(&in); err != nil {
 				return err
@@ -28,9 +29,9 @@ func (c *cli) extend() *cobra.Command {
 		})
 	cmd.Example = "  brevet extend acme-prod/Admin --for 1h --reason \"the restore takes longer\""
 	cmd.ValidArgsFunction = c.completeTarget
-	cmd.Flags().StringVar(&in.Duration, "for", "", "by how much, as 1h")
-	cmd.Flags().StringVar(&in.Reason, "reason", "", "one line for the approver and the log")
-	cmd.Flags().StringVar(&in.Ticket, "ticket", "", "number of a ticket")
+	cmd.Flags().StringVar(&in.Duration, "for", "", "by this `TIME`, as 1h")
+	cmd.Flags().StringVar(&in.Reason, "reason", "", "why: a line of `TEXT` for the approver and the log")
+	cmd.Flags().StringVar(&in.Ticket, "ticket", "", "the `NUMBER` of a ticket")
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait for the decision")
 	return c.flagJSON(cmd)
 }

@@ -7,12 +7,13 @@ import (
 
 	"github.com/brevet-access/brevet/api"
 	"github.com/brevet-access/brevet/client"
+	"github.com/brevet-access/brevet/manual"
 )
 
 func (c *cli) grants() *cobra.Command {
 	var all bool
 	l := client.List{Scope: "mine"}
-	cmd := c.command("grants", "List grants: your own, or everybody's", exactly(),
+	cmd := c.command("grants", "List grants: your own, or everybody's", manual.Exactly(),
 		func(ctx context.Context, s *session, _ []string) error {
 			if all {
 				l.Scope = "all"
@@ -27,7 +28,7 @@ func (c *cli) grants() *cobra.Command {
 		})
 	cmd.Flags().BoolVar(&all, "all", false, "everybody's that you may see")
 	cmd.Flags().BoolVar(&l.Live, "live", false, "only those that give access now")
-	cmd.Flags().IntVar(&l.Limit, "limit", 0, "at most this many")
+	cmd.Flags().IntVar(&l.Limit, "limit", 0, "show at most `N`")
 	return c.flagJSON(cmd)
 }
 

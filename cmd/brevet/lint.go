@@ -39,8 +39,8 @@ rule.`,
 		Args: usage(cobra.MinimumNArgs(1)),
 		RunE: func(_ *cobra.Command, args []string) error { return c.runLint(ask, args) },
 	}
-	cmd.Flags().StringVar(&ask.kind, "kind", "", "what the policies are: `trust`, identity, resource, scp, session or boundary; default: guessed")
-	cmd.Flags().StringVar(&ask.failOn, "fail-on", string(iam.SeverityError), "the least severity that fails: error, `warning`, note or never")
+	cmd.Flags().StringVar(&ask.kind, "kind", "", "the `KIND` of the policies: trust, identity, resource, scp, session or boundary; default: guessed")
+	cmd.Flags().StringVar(&ask.failOn, "fail-on", string(iam.SeverityError), "fail from this `SEVERITY` on: error, warning, note or never")
 	cmd.Flags().StringVar(&ask.account, "account", "", "the `NUMBER` of the account that the policies belong to")
 	cmd.Flags().StringToStringVar(&ask.parameters, "parameter", nil, "`NAME=VALUE` of a parameter of the templates; default: its default, or made up")
 	return c.flagJSON(cmd)

@@ -57,7 +57,7 @@ file; BREVET_KEYCHAIN=file or =os chooses.`,
 	}
 	cmd.Flags().BoolVar(&f.noBrowser, "no-browser", false, "print the URL and read a one-time code")
 	cmd.Flags().BoolVar(&f.mfa, "mfa", false, "sign in anew even if the provider remembers you")
-	cmd.Flags().StringVar(&f.provider, "provider", "", "identity provider, where there are several")
+	cmd.Flags().StringVar(&f.provider, "provider", "", "the identity provider `NAME`, where there are several")
 	cmd.Flags().BoolVar(&f.acceptLogKey, "accept-new-log-key", false, "trust the key that the server's log has now")
 	return c.flagJSON(cmd)
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/manual"
 )
 
 // loggedOut is the answer of logout as JSON.
@@ -16,7 +17,7 @@ type loggedOut struct {
 
 func (c *cli) logout() *cobra.Command {
 	return c.flagJSON(&cobra.Command{
-		Use: "logout", Short: "End the sign-in and forget what is cached for it", Args: usage(exactly()),
+		Use: "logout", Short: "End the sign-in and forget what is cached for it", Args: manual.Exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := c.session()
 			if errors.Is(err, brevet.Unauthenticated) {

@@ -4,10 +4,12 @@ import (
 	"context"
 
 	"github.com/spf13/cobra"
+
+	"github.com/brevet-access/brevet/manual"
 )
 
 func (c *cli) ls() *cobra.Command {
-	return c.flagJSON(c.command("ls", "List what you may ask for", exactly(),
+	return c.flagJSON(c.command("ls", "List what you may ask for", manual.Exactly(),
 		func(ctx context.Context, s *session, _ []string) error {
 			ctx, cancel := brief(ctx)
 			defer cancel()

@@ -23,6 +23,7 @@ import (
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
 	"github.com/brevet-access/brevet/handout"
+	"github.com/brevet-access/brevet/manual"
 )
 
 // clock is the time; a test moves it.
@@ -41,7 +42,6 @@ type cli struct {
 	homeDir  string // --home
 	url      string // --server
 	json     bool   // --json
-	started  bool   // the command line was understood
 	opened   *opened
 	release  func() // gives signals back to their default
 }
@@ -56,7 +56,7 @@ func (c *cli) run(args []string) int {
 	c.release = stop
 	root := c.root()
 	root.SetArgs(args)
-	return c.fail(root.ExecuteContext(ctx))
+	return c.fail(manual.Run(ctx, root))
 }
 
 // exitCode is an error that says nothing: what there was to say was said.
@@ -79,9 +79,6 @@ func (c *cli) fail(err error) int {
 		return int(interrupted)
 	}
 	e, ok := errors.AsType[*brevet.Error](err)
-	if !ok && !c.started { // a flag is missing, or two exclude each other
-		e, ok = brevet.Errorf(brevet.Invalid, "%s", err).WithHint("brevet help shows how it goes"), true
-	}
 	if !ok {
 		e = brevet.Errorf(brevet.Internal, "%s", err)
 	}

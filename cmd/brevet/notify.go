@@ -10,6 +10,7 @@ import (
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
+	"github.com/brevet-access/brevet/manual"
 )
 
 func (c *cli) notify() *cobra.Command {
@@ -17,7 +18,7 @@ func (c *cli) notify() *cobra.Command {
 }
 
 func (c *cli) notifyList() *cobra.Command {
-	cmd := c.command("ls", "List channels: what waits, when one last worked, why it did not", exactly(),
+	cmd := c.command("ls", "List channels: what waits, when one last worked, why it did not", manual.Exactly(),
 		func(ctx context.Context, s *session, _ []string) error {
 			ctx, cancel := brief(ctx)
 			defer cancel()
@@ -58,7 +59,7 @@ func (c *cli) showChannels(list []api.Channel) {
 }
 
 func (c *cli) notifyLink() *cobra.Command {
-	cmd := c.command("link", "Become known in Slack, where approving there is switched on", exactly(),
+	cmd := c.command("link", "Become known in Slack, where approving there is switched on", manual.Exactly(),
 		func(ctx context.Context, s *session, _ []string) error {
 			ctx, cancel := brief(ctx)
 			defer cancel()

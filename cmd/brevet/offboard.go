@@ -7,12 +7,13 @@ import (
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
+	"github.com/brevet-access/brevet/manual"
 )
 
 func (c *cli) offboard() *cobra.Command {
 	var in api.Offboard
 	var wait bool
-	cmd := c.command("offboard WHO --reason TEXT", "End a person for good: sign-ins, requests, grants, sessions", exactly("WHO"),
+	cmd := c.command("offboard WHO --reason TEXT", "End a person for good: sign-ins, requests, grants, sessions", manual.Exactly("WHO"),
 		func(ctx context.Context, s *session, args []string) (err error) {
 			if in.Reason, err = brevet.CleanText("reason", in.Reason, brevet.MaxReason); err != nil {
 				return err
@@ -40,7 +41,7 @@ in every account, which is followed until AWS was seen to refuse. It needs the
 right revoke at every customer where they have asked for access. There is no way
 back: who returns is a new person, under a new handle.`
 	f := cmd.Flags()
-	f.StringVar(&in.Reason, "reason", "", "one line for the log")
+	f.StringVar(&in.Reason, "reason", "", "why: a line of `TEXT` for the log")
 	f.BoolVar(&wait, "wait", false, "wait until AWS was seen to refuse in every account")
 	return c.flagJSON(cmd)
 }

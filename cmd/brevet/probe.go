@@ -12,6 +12,7 @@ import (
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
 	"github.com/brevet-access/brevet/keychain"
+	"github.com/brevet-access/brevet/manual"
 )
 
 // probePatience is how long the server may take for a probe, beyond the wait
@@ -20,7 +21,7 @@ const probePatience = 45 * time.Second
 
 func (c *cli) stackProbe() *cobra.Command {
 	wait := "20s"
-	cmd := c.command("probe ACCOUNT", "Try out what an account's stack promises, on AWS itself", exactly("ACCOUNT"),
+	cmd := c.command("probe ACCOUNT", "Try out what an account's stack promises, on AWS itself", manual.Exactly("ACCOUNT"),
 		func(ctx context.Context, s *session, args []string) error {
 			d, err := brevet.ParseDuration(wait)
 			if err != nil {
@@ -52,9 +53,9 @@ and makes a call of its own that must arrive in the customer's log group. It
 changes nothing there. Everything that it did and found is in the log.
 
 A check is ok, miss (it is not as it should be), pending (it may still come) or
-unknown (it could not be looked at). Exit code 73 says
-that there is a miss. You need the right to audit for the customer.`
-	cmd.Flags().StringVar(&wait, "wait", wait, "how long the canary may take to arrive, at most 45s")
+unknown (it could not be looked at). Exit code 73 says that there is a miss. You
+need the right to audit for the customer.`
+	cmd.Flags().StringVar(&wait, "wait", wait, "wait for the canary for this `TIME`, at most 45s")
 	return c.flagJSON(cmd)
 }
 

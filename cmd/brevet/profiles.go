@@ -15,6 +15,7 @@ import (
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
+	"github.com/brevet-access/brevet/manual"
 )
 
 func (c *cli) profiles() *cobra.Command {
@@ -23,7 +24,7 @@ func (c *cli) profiles() *cobra.Command {
 
 func (c *cli) profilesSync() *cobra.Command {
 	var showDiff, printOnly bool
-	cmd := c.command("sync", "Write one AWS profile for each target into the AWS config file", exactly(),
+	cmd := c.command("sync", "Write one AWS profile for each target into the AWS config file", manual.Exactly(),
 		func(ctx context.Context, s *session, _ []string) error {
 			profiles, err := c.wishes(ctx, s)
 			if err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/manual"
 	"github.com/brevet-access/brevet/stack"
 )
 
@@ -23,7 +24,7 @@ type proveFlags struct {
 func (c *cli) stackProve() *cobra.Command {
 	var f proveFlags
 	cmd := &cobra.Command{
-		Use: "prove", Short: "Check that templates do what they promise", Args: usage(exactly()),
+		Use: "prove", Short: "Check that templates do what they promise", Args: manual.Exactly(),
 		Long: `Check that the templates of an account do what they promise: who gets in and
 who does not, what sessions may not do, what is recorded and told.
 
@@ -31,13 +32,14 @@ Each claim is tried against the policies and rules that the templates install.
 Templates that are not given are generated. A claim that does not hold gives
 exit code 73. This is a model of AWS and not AWS: brevet stack probe asks AWS.`,
 		Example: `  brevet stack prove --customer acme --account acme-prod
-  brevet stack prove --customer acme --account acme-prod --template access.yaml --param WorkloadPath=/apps/
+  brevet stack prove --customer acme --account acme-prod \
+      --template access.yaml --param WorkloadPath=/apps/
   brevet stack prove --customer acme --account acme-prod --mutate`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.prove(cmd.Context(), f) },
 	}
 	f.side.add(cmd)
-	cmd.Flags().StringArrayVar(&f.templates, "template", nil, "a template `FILE`, also one that was edited or downloaded; may be given for each of the three")
-	cmd.Flags().StringArrayVar(&f.parameters, "param", nil, "a parameter `NAME=VALUE` that the templates are deployed with; may be repeated. Claims about a parameter set it themselves")
+	cmd.Flags().StringArrayVar(&f.templates, "template", nil, "a template `FILE`, also one that was edited or downloaded; repeatable")
+	cmd.Flags().StringArrayVar(&f.parameters, "param", nil, "a parameter `NAME=VALUE` that the templates are deployed with; repeatable; claims about a parameter set it themselves")
 	cmd.Flags().StringVar(&f.scenarios, "scenarios", "", "a YAML `FILE` with claims of your own")
 	cmd.Flags().StringVar(&f.junit, "junit", "", "write the result as JUnit XML to `FILE`")
 	cmd.Flags().BoolVar(&f.mutate, "mutate", false, "weaken the templates at each place in turn, and say which weakness no claim notices")

@@ -10,12 +10,13 @@ import (
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
 	"github.com/brevet-access/brevet/client"
+	"github.com/brevet-access/brevet/manual"
 )
 
 func (c *cli) requests() *cobra.Command {
 	var all, decide bool
 	l := client.List{Scope: "mine"}
-	cmd := c.command("requests", "List requests: your own, or those that wait for you", exactly(),
+	cmd := c.command("requests", "List requests: your own, or those that wait for you", manual.Exactly(),
 		func(ctx context.Context, s *session, _ []string) error {
 			switch {
 			case all:
@@ -33,8 +34,8 @@ func (c *cli) requests() *cobra.Command {
 		})
 	cmd.Flags().BoolVar(&all, "all", false, "everybody's that you may see")
 	cmd.Flags().BoolVar(&decide, "decide", false, "those that wait for your decision")
-	cmd.Flags().StringVar(&l.State, "state", "", "only pending, approved, denied, withdrawn or lapsed")
-	cmd.Flags().IntVar(&l.Limit, "limit", 0, "at most this many")
+	cmd.Flags().StringVar(&l.State, "state", "", "only those in this `STATE`: pending, approved, denied, withdrawn or lapsed")
+	cmd.Flags().IntVar(&l.Limit, "limit", 0, "show at most `N`")
 	cmd.MarkFlagsMutuallyExclusive("all", "decide")
 	return c.flagJSON(cmd)
 }

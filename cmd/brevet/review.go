@@ -7,12 +7,13 @@ import (
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
+	"github.com/brevet-access/brevet/manual"
 )
 
 func (c *cli) review() *cobra.Command {
 	var in api.Verdict
 	var no bool
-	cmd := c.command("review GRANT --ok|--not-ok --comment TEXT", "Say what to think of somebody else's emergency", exactly("GRANT"),
+	cmd := c.command("review GRANT --ok|--not-ok --comment TEXT", "Say what to think of somebody else's emergency", manual.Exactly("GRANT"),
 		func(ctx context.Context, s *session, args []string) error {
 			id, err := brevet.ParseID[brevet.GrantID](args[0])
 			if err != nil {
@@ -39,14 +40,14 @@ func (c *cli) review() *cobra.Command {
 		})
 	cmd.Flags().BoolVar(&in.OK, "ok", false, "it was right to break the glass")
 	cmd.Flags().BoolVar(&no, "not-ok", false, "it was not")
-	cmd.Flags().StringVar(&in.Comment, "comment", "", "one line for the log")
+	cmd.Flags().StringVar(&in.Comment, "comment", "", "why: a line of `TEXT` for the log")
 	cmd.AddCommand(c.reviews())
 	return c.flagJSON(cmd)
 }
 
 func (c *cli) reviews() *cobra.Command {
 	var all bool
-	cmd := c.command("ls", "List emergencies that nobody has reviewed", exactly(), func(ctx context.Context, s *session, _ []string) error {
+	cmd := c.command("ls", "List emergencies that nobody has reviewed", manual.Exactly(), func(ctx context.Context, s *session, _ []string) error {
 		ctx, cancel := brief(ctx)
 		defer cancel()
 		list, err := s.Reviews(ctx, all)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
+	"github.com/brevet-access/brevet/manual"
 )
 
 func (c *cli) revoke() *cobra.Command {
@@ -47,15 +48,15 @@ func (c *cli) revoke() *cobra.Command {
 		})
 	cmd.Long = `End grants at once: from the server's answer on no credential leaves under them.
 What is out already is cut off by the customer's revoker, which is then seen to
-work: a session of brevet's own with the grant's tag must be refused. With --wait
-the command stays until that was seen. What cannot be cut off, because the
-account's stack has no revoker, is shown with the moment at which it dies by
+work: a session of brevet's own with the grant's tag must be refused. With
+--wait the command stays until that was seen. What cannot be cut off, because
+the account's stack has no revoker, is shown with the moment at which it dies by
 itself. Grants of others need the right revoke at their customer.`
 	f := cmd.Flags()
 	f.StringVar(&in.Person, "person", "", "end every grant of `WHO`, by handle or id")
 	f.StringVar(&in.Account, "account", "", "end every grant in the account `NAME`")
 	f.BoolVar(&in.Everything, "everything", false, "end every grant that you may revoke")
-	f.StringVar(&in.Reason, "reason", "", "one line for the log")
+	f.StringVar(&in.Reason, "reason", "", "why: a line of `TEXT` for the log")
 	f.BoolVar(&wait, "wait", false, "wait until AWS was seen to refuse")
 	return c.flagJSON(cmd)
 }
@@ -184,7 +185,7 @@ func unconfirmed(v api.Revocations) error {
 
 func (c *cli) revocations() *cobra.Command {
 	var limit int
-	cmd := c.command("revocations", "How far revocations have come, newest first", exactly(),
+	cmd := c.command("revocations", "How far revocations have come, newest first", manual.Exactly(),
 		func(ctx context.Context, s *session, _ []string) error {
 			ctx, cancel := brief(ctx)
 			defer cancel()
@@ -200,6 +201,6 @@ func (c *cli) revocations() *cobra.Command {
 				c.listRevocations(v)
 			})
 		})
-	cmd.Flags().IntVar(&limit, "limit", 50, "at most so many")
+	cmd.Flags().IntVar(&limit, "limit", 50, "show at most `N`")
 	return c.flagJSON(cmd)
 }

@@ -9,13 +9,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
+	"github.com/brevet-access/brevet/manual"
 )
 
 // root builds the command line.
 func (c *cli) root() *cobra.Command {
-	root := &cobra.Command{
+	root := manual.Family(&cobra.Command{
 		Use:   "brevet",
 		Short: "Temporary cloud access: ask, use, hand back",
 		Long: `Temporary cloud access: ask, use, hand back.
@@ -25,24 +25,16 @@ Durations are written 45m, 4h or 1h30m.
 
 The server is that of the last brevet login; BREVET_URL names another.
 Files lie in BREVET_HOME, else in brevet below the user's config directory.`,
-		Version:                    api.Version,
-		SuggestionsMinimumDistance: 2,
-		SilenceErrors:              true,
-		SilenceUsage:               true,
-		Args:                       cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return unknown(cmd, args[0])
-			}
-			return cmd.Help()
-		},
-	}
+		Version:       api.Version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	})
 	root.SetIn(c.in)
 	root.SetOut(c.out)
 	root.SetErr(c.err)
-	root.SetFlagErrorFunc(misuse)
-	root.PersistentFlags().StringVar(&c.homeDir, "home", "", "directory of the client's files")
-	root.PersistentFlags().StringVar(&c.url, "server", "", "URL of the server")
+	root.SetFlagErrorFunc(manual.Misuse)
+	root.PersistentFlags().StringVar(&c.homeDir, "home", "", "the `DIR` of the client's files")
+	root.PersistentFlags().StringVar(&c.url, "server", "", "the `URL` of the server")
 	for _, g := range c.groups() {
 		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title + ":"})
 		for _, cmd := range g.commands {
@@ -51,22 +43,9 @@ Files lie in BREVET_HOME, else in brevet below the user's config directory.`,
 		}
 	}
 	root.AddCommand(c.version(), exitCodes())
-	c.note(root)
+	exemplify(root)
+	manual.Install(root)
 	return root
-}
-
-// note has every command below cmd tell when its flags were right and its
-// body begins.
-func (c *cli) note(cmd *cobra.Command) {
-	if body := cmd.RunE; body != nil {
-		cmd.RunE = func(cmd *cobra.Command, args []string) error {
-			c.started = true
-			return body(cmd, args)
-		}
-	}
-	for _, below := range cmd.Commands() {
-		c.note(below)
-	}
 }
 
 // group is a paragraph of the help.
@@ -86,30 +65,14 @@ func (c *cli) groups() []group {
 	}
 }
 
-// unknown says what was mistyped, and what may have been meant.
-func unknown(cmd *cobra.Command, word string) error {
-	text := fmt.Sprintf("%q is not a command", brevet.Printable(clip(word, 40)))
-	if near := cmd.SuggestionsFor(word); len(near) > 0 {
-		text += "; did you mean " + strings.Join(near, " or ") + "?"
-	}
-	return brevet.Errorf(brevet.Invalid, "%s", text).WithHint("%s --help lists them", cmd.CommandPath())
-}
-
 // family is a command that only has others below it.
 func family(use, short string, commands ...*cobra.Command) *cobra.Command {
-	cmd := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs, RunE: func(cmd *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			return unknown(cmd, args[0])
-		}
-		return cmd.Help()
-	}}
-	cmd.AddCommand(commands...)
-	return cmd
+	return manual.Family(&cobra.Command{Use: use, Short: short}, commands...)
 }
 
 func (c *cli) version() *cobra.Command {
 	return c.flagJSON(&cobra.Command{
-		Use: "version", Short: "Print the version", Args: usage(exactly()),
+		Use: "version", Short: "Print the version", Args: manual.Exactly(),
 		RunE: func(*cobra.Command, []string) error {
 			v := struct {
 				Version string `json:"version"`
@@ -135,7 +98,7 @@ signal ended it, 126 or 127 if it could not be run. brevet audit verify
 returns 73 (conflict) when the log is not whole, brevet lint when it found
 something as bad as --fail-on says, brevet stack prove and probe when something
 is not as it should be, and brevet stack diff when something would change.`)
-	return &cobra.Command{Use: "exit-codes", Short: "What the exit codes mean", Long: b.String()}
+	return &cobra.Command{Use: "exit-codes", Short: "Exit codes, and what they mean", Long: b.String()}
 }
 
 // completeTarget offers the targets that one may ask for.

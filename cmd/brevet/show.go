@@ -8,12 +8,13 @@ import (
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
+	"github.com/brevet-access/brevet/manual"
 )
 
 // show returns the command that says everything about a request, or about all
 // of one intent.
 func (c *cli) show() *cobra.Command {
-	return c.flagJSON(c.command("show REQUEST", "Show all about a request, or a batch (bt_…)", exactly("REQUEST"),
+	return c.flagJSON(c.command("show REQUEST", "Show all about a request, or a batch (bt_…)", manual.Exactly("REQUEST"),
 		func(ctx context.Context, s *session, args []string) error {
 			ctx, cancel := brief(ctx)
 			defer cancel()

@@ -20,7 +20,7 @@ type sideFlags struct{ customer, account, catalog string }
 
 func (f *sideFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.customer, "customer", "", "the `NAME` of the customer")
-	cmd.Flags().StringVar(&f.account, "account", "", "the account, by name or number")
+	cmd.Flags().StringVar(&f.account, "account", "", "the `ACCOUNT`, by name or number")
 	cmd.Flags().StringVar(&f.catalog, "catalog", "", "a catalog `FILE`; without it the server's catalog counts")
 }
 

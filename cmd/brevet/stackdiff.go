@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/manual"
 	"github.com/brevet-access/brevet/stack"
 )
 
@@ -31,7 +32,7 @@ What is deployed is a template as it was handed over, or as it is downloaded:
     --query TemplateBody --output text > access.yaml
 
 Exit code 0: nothing would change; 73 (conflict): something would.`,
-		Args: usage(exactly()),
+		Args: manual.Exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if dir != "" {
 				found, err := templatesIn(dir)
@@ -47,8 +48,8 @@ Exit code 0: nothing would change; 73 (conflict): something would.`,
 		},
 	})
 	f.add(cmd)
-	cmd.Flags().StringArrayVar(&files, "template", nil, "a deployed template, as a `FILE`; may be given again")
-	cmd.Flags().StringVar(&dir, "deployed", "", "the `DIR` with the deployed templates, under the names that they were handed over with")
+	cmd.Flags().StringArrayVar(&files, "template", nil, "a deployed template, as a `FILE`; repeatable")
+	cmd.Flags().StringVar(&dir, "deployed", "", "the `DIR` with the deployed templates, named as they were handed over")
 	return cmd
 }
 

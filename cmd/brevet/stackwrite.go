@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/manual"
 	"github.com/brevet-access/brevet/stack"
 )
 
@@ -23,7 +24,7 @@ func (c *cli) stackCloudFormation() *cobra.Command {
 The files are access.yaml (who gets in), events.yaml and events-forward.yaml
 (the record), INSTRUCTIONS.md (how to deploy, test, freeze and delete them) and
 SECURITY.md (what they promise). The same catalog gives the same bytes.`,
-		Args: usage(exactly()),
+		Args: manual.Exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.writeStack(cmd.Context(), f, out, stack.CloudFormation, "read INSTRUCTIONS.md, then hand the directory to the customer")
 		},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
+	"github.com/brevet-access/brevet/manual"
 )
 
 // stated is the answer of statement as JSON, when it writes a file.
@@ -22,7 +23,7 @@ type stated struct {
 
 func (c *cli) statement() *cobra.Command {
 	var customer, from, to, format, out string
-	cmd := c.command("statement", "State who entered a customer's accounts", exactly(),
+	cmd := c.command("statement", "State who entered a customer's accounts", manual.Exactly(),
 		func(ctx context.Context, s *session, _ []string) error {
 			switch {
 			case customer == "":
@@ -41,13 +42,13 @@ func (c *cli) statement() *cobra.Command {
 	cmd.Long = `State who entered a customer's accounts, when, why and approved by whom: with
 credentials, what was opened in an emergency, and what was revoked. It is made
 from the log, and says from which. You need the right audit or view there.`
-	cmd.Example = "  brevet statement --customer acme --from 2026-11-01 --to 2026-11-30 --format html --out acme.html"
+	cmd.Example = "  brevet statement --customer acme --from 2026-11-01 --to 2026-11-30 \\\n      --format html --out acme.html"
 	f := cmd.Flags()
 	f.StringVar(&customer, "customer", "", "whose accounts, by `NAME`")
-	f.StringVar(&from, "from", "", "first day, or a time (default 30 days before --to)")
-	f.StringVar(&to, "to", "", "last day, or a time (default now)")
-	f.StringVar(&format, "format", "csv", "csv, json or html")
-	f.StringVar(&out, "out", "", "file to write; default: stdout")
+	f.StringVar(&from, "from", "", "from this `DAY`, or time, on (default 30 days before --to)")
+	f.StringVar(&to, "to", "", "to this `DAY`, or time (default now)")
+	f.StringVar(&format, "format", "csv", "as `FORMAT`: csv, json or html")
+	f.StringVar(&out, "out", "", "the `FILE` to write; default: stdout")
 	return c.flagJSON(cmd)
 }
 

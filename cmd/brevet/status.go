@@ -9,10 +9,11 @@ import (
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
+	"github.com/brevet-access/brevet/manual"
 )
 
 func (c *cli) status() *cobra.Command {
-	cmd := c.command("status", "Show what is active, what waits, and what waits for you", exactly(), nil)
+	cmd := c.command("status", "Show what is active, what waits, and what waits for you", manual.Exactly(), nil)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		ctx, cancel := brief(cmd.Context())
 		defer cancel()

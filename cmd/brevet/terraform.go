@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/brevet-access/brevet/manual"
 	"github.com/brevet-access/brevet/stack"
 )
 
@@ -17,7 +18,7 @@ It makes what the CloudFormation templates make, under the same names and with
 the same policies, and needs no provider but hashicorp/aws. DIR/README.md says
 how to use it, freeze it and leave; DIR/forward is the part for other regions.
 The same catalog gives the same bytes.`,
-		Args: usage(exactly()),
+		Args: manual.Exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.writeStack(cmd.Context(), f, out, stack.Terraform, "read README.md, then hand the directory to the customer")
 		},

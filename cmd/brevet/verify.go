@@ -12,6 +12,7 @@ import (
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
 	"github.com/brevet-access/brevet/audit"
+	"github.com/brevet-access/brevet/manual"
 )
 
 func (c *cli) auditVerify() *cobra.Command {
@@ -23,7 +24,7 @@ func (c *cli) auditVerify() *cobra.Command {
 every other, the tree over them, its signature by the key that was pinned when
 you signed in, and that it holds everything that the last check here saw.
 A log that is not whole gives exit code 73.`,
-		Args: usage(exactly()),
+		Args: manual.Exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o, err := c.open()
 			if err != nil {
@@ -43,7 +44,7 @@ A log that is not whole gives exit code 73.`,
 			return c.verify(o, check{checkpoint: []byte(cp.Note), newEpoch: newEpoch}, s.entries(cmd.Context(), cp.Size))
 		},
 	}
-	cmd.Flags().StringVar(&file, "file", "", "check an export instead of the server")
+	cmd.Flags().StringVar(&file, "file", "", "check the export in `FILE` instead of the server")
 	cmd.Flags().BoolVar(&newEpoch, "accept-new-epoch", false, "do not compare with what was seen before the log was restored")
 	return c.flagJSON(cmd)
 }

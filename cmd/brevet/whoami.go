@@ -7,10 +7,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/brevet-access/brevet/api"
+	"github.com/brevet-access/brevet/manual"
 )
 
 func (c *cli) whoami() *cobra.Command {
-	return c.flagJSON(c.command("whoami", "Show who you are to the server, and how fresh your MFA is", exactly(),
+	return c.flagJSON(c.command("whoami", "Show who you are to the server, and how fresh your MFA is", manual.Exactly(),
 		func(ctx context.Context, s *session, _ []string) error {
 			ctx, cancel := brief(ctx)
 			defer cancel()

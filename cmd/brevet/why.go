@@ -7,10 +7,11 @@ import (
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
+	"github.com/brevet-access/brevet/manual"
 )
 
 func (c *cli) why() *cobra.Command {
-	cmd := c.flagJSON(c.command("why TARGET", "Explain what stands between you and a target", exactly("TARGET"),
+	cmd := c.flagJSON(c.command("why TARGET", "Explain what stands between you and a target", manual.Exactly("TARGET"),
 		func(ctx context.Context, s *session, args []string) error {
 			target, err := brevet.ParseTarget(args[0])
 			if err != nil {

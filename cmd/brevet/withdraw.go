@@ -6,10 +6,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/manual"
 )
 
 func (c *cli) withdraw() *cobra.Command {
-	return c.flagJSON(c.command("withdraw REQUEST", "Take your own request back", exactly("REQUEST"),
+	return c.flagJSON(c.command("withdraw REQUEST", "Take your own request back", manual.Exactly("REQUEST"),
 		func(ctx context.Context, s *session, args []string) error {
 			id, err := brevet.ParseID[brevet.RequestID](args[0])
 			if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/audit"
+	"github.com/brevet-access/brevet/manual"
 	"github.com/brevet-access/brevet/service"
 )
 
@@ -15,16 +16,17 @@ func backupCommand() *cobra.Command {
 	var keys bool
 	cmd := &cobra.Command{
 		Use:   "backup --config brevet.yaml --out FILE",
-		Short: "write the whole database into one file",
-		Long: `Backup writes a consistent snapshot of the database into FILE, which must not
-exist, with a manifest, the log's signed checkpoint and a checksum. It verifies
-the log on the way. The server may run meanwhile, on SQLite too. A backup of
+		Short: "Write the whole database into one file",
+		Long: `Write a consistent snapshot of the database into FILE, which must not
+exist, with a manifest, the log's signed checkpoint and a checksum. The log
+is verified on the way. The server may run meanwhile, on SQLite too. A backup of
 either kind of database can be restored into the other.
 
 Keys are not in it: keep them, and the root key, in a backup of their own. With
 --keys the sealed key files are put in; nothing opens them but the root key,
 which never is.`,
-		Args: cobra.NoArgs,
+		Example: "  brevetd backup --config brevet.yaml --out brevet.backup",
+		Args:    manual.Exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := service.LoadConfig(config)
 			if err != nil {

@@ -16,15 +16,14 @@ import (
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/catalog"
 	"github.com/brevet-access/brevet/glass"
+	"github.com/brevet-access/brevet/manual"
 	"github.com/brevet-access/brevet/sandbox"
 	"github.com/brevet-access/brevet/service"
 )
 
 func breakglassCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "breakglass", Short: "access when this server and its database are gone", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	cmd.AddCommand(breakglassInit(), breakglassShare(), breakglassWork())
-	return cmd
+	return manual.Family(&cobra.Command{Use: "breakglass", Short: "Access when this server and its database are gone"},
+		breakglassInit(), breakglassShare(), breakglassWork())
 }
 
 // initFlags is what breakglass init was told.
@@ -39,9 +38,9 @@ func breakglassInit() *cobra.Command {
 	var f initFlags
 	cmd := &cobra.Command{
 		Use:   "init --customer NAME --holder NAME=RECIPIENT... --threshold K --person HANDLE=ID... --out DIR",
-		Short: "make a customer's offline key and share it out",
-		Long: `Init makes a new key for a customer's offline issuer (offline_issuer in the
-catalog), shares it out to the holders, of whom K together open it, and writes
+		Short: "Make a customer's offline key and share it out",
+		Long: `Make a new key for a customer's offline issuer (offline_issuer in the catalog),
+share it out to the holders, of whom K together open it, and write
 
     DIR/issuer` + glass.DiscoveryPath + `
     DIR/issuer` + glass.JWKSPath + `
@@ -53,13 +52,16 @@ need it and for every holder: nothing in it opens anything without K of them.
 The key itself is written nowhere, nor is any bare share.
 
 A RECIPIENT is age1… (age-keygen) or the line of an SSH public key (ssh-ed25519
-or ssh-rsa), or @FILE with one. A person is who may call: their handle and id, as
-brevet whoami shows them.
+or ssh-rsa), or @FILE with one. A person is who may call: their handle and id,
+as brevet whoami shows them.
 
 Run again, it makes another key. The one before stays published, so that old
 bundles work until --retire takes it away. The public keys are also kept beside
 this server's own (KEYS/offline), to verify records of what was done offline.`,
-		Args: cobra.NoArgs,
+		Example: `  brevetd breakglass init --customer acme --threshold 2 --out offline \
+      --holder lead=@lead.pub --holder security=@security.pub \
+      --person engineer=pr_01m89z74ez9aj5x652megjcq98`,
+		Args: manual.Exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return initGlass(cmd.OutOrStdout(), f, time.Now()) },
 	}
 	cmd.Flags().StringVar(&f.config, "config", "brevet.yaml", "the server's configuration `FILE`")
@@ -68,7 +70,7 @@ this server's own (KEYS/offline), to verify records of what was done offline.`,
 	cmd.Flags().StringVar(&f.out, "out", "", "the `DIR` to write to")
 	cmd.Flags().StringArrayVar(&f.holders, "holder", nil, "somebody who holds a share, `NAME=RECIPIENT` (repeatable)")
 	cmd.Flags().StringArrayVar(&f.people, "person", nil, "somebody who may call, `HANDLE=ID` (repeatable)")
-	cmd.Flags().IntVar(&f.threshold, "threshold", 0, "how many holders open it together")
+	cmd.Flags().IntVar(&f.threshold, "threshold", 0, "the `NUMBER` of holders who open it together")
 	cmd.Flags().BoolVar(&f.alone, "one-holder-suffices", false, "let --threshold 1 be: any one holder can then enter alone, at any time, and nobody is asked")
 	cmd.Flags().BoolVar(&f.retire, "retire", false, "take the keys before this one out of what is published")
 	for _, name := range []string{"customer", "out", "holder", "person", "threshold"} {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/glass"
+	"github.com/brevet-access/brevet/manual"
 )
 
 // shareFlags is what breakglass share was told.
@@ -24,16 +25,17 @@ func breakglassShare() *cobra.Command {
 	var f shareFlags
 	cmd := &cobra.Command{
 		Use:   "share --bundle FILE --identity FILE",
-		Short: "give your share of an offline key to somebody who calls",
-		Long: `Share reads a call, says who wants what and why, and, if you agree, prints an
-answer for whoever called: your share, sealed so that it opens for this one call
-only.
+		Short: "Give your share of an offline key to somebody who calls",
+		Long: `Give your share of an offline key to somebody who calls. It reads the call, says
+who wants what and why, and, if you agree, prints an answer for whoever called:
+your share, sealed so that it opens for this one call only.
 
 A call can be made by anybody. Ask the one who calls, by a way that shows you
-that it is them, whether it is theirs, and have them read its check to you: it is
-typed here, and must fit. With as many answers as it takes, the key is in their
-memory, and with it they can enter every account of the customer.`,
-		Args: cobra.NoArgs,
+that it is them, whether it is theirs, and have them read its check to you: it
+is typed here, and must fit. With as many answers as it takes, the key is in
+their memory, and with it they can enter every account of the customer.`,
+		Example: "  brevetd breakglass share --bundle bundle.json --identity ~/.ssh/id_ed25519",
+		Args:    manual.Exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return shareGlass(cmd.Context(), f, os.Stdin, cmd.OutOrStdout(), cmd.ErrOrStderr(), time.Now())
 		},
@@ -41,7 +43,7 @@ memory, and with it they can enter every account of the customer.`,
 	cmd.Flags().StringVar(&f.bundle, "bundle", "", "the customer's bundle, a `FILE`")
 	cmd.Flags().StringVar(&f.identity, "identity", "", "your age identity or SSH private key, a `FILE`")
 	cmd.Flags().StringVar(&f.call, "call", "", "the call, a `FILE`; left out: it is pasted")
-	cmd.Flags().StringVar(&f.check, "check", "", "the call's check, as it was read to you; left out: it is asked for")
+	cmd.Flags().StringVar(&f.check, "check", "", "the `CHECK` of the call, as read to you; left out: it is asked for")
 	for _, name := range []string{"bundle", "identity"} {
 		_ = cmd.MarkFlagRequired(name)
 	}

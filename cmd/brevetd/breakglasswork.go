@@ -16,12 +16,13 @@ import (
 	"github.com/brevet-access/brevet/api"
 	"github.com/brevet-access/brevet/cloud/aws"
 	"github.com/brevet-access/brevet/glass"
+	"github.com/brevet-access/brevet/manual"
 )
 
 // breakglassWork is the heavy half of brevet break-glass --offline: one task
 // from the pipe, one reply. Secrets are in neither arguments nor environment.
 func breakglassWork() *cobra.Command {
-	return &cobra.Command{Use: "work", Short: "what brevet break-glass --offline runs", Hidden: true, Args: cobra.NoArgs,
+	return &cobra.Command{Use: "work", Short: "What brevet break-glass --offline runs", Hidden: true, Args: manual.Exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var t api.OfflineTask
 			dec := json.NewDecoder(io.LimitReader(os.Stdin, 8<<20))

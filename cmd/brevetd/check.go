@@ -23,8 +23,9 @@ func checkCommand() *cobra.Command {
 	var config, file, env string
 	c := &cobra.Command{
 		Use:   "check [CATALOG]",
-		Short: "check a catalog: every error with its line; with --config brevet.yaml and its channels, too",
-		Long: `Check reads a catalog and says everything that is wrong with it, with its line.
+		Short: "Check a catalog, and brevet.yaml",
+		Long: `Check a catalog: it says everything that is wrong, with its line. With --config
+it checks brevet.yaml, its channels and the catalog that it names.
 
 With --standing it lists everybody who reaches production without a second
 person: by an entitlement that approves by itself, or by a rule of automatic
@@ -32,7 +33,8 @@ approval. A guardrail counts if it closes a way whatever is asked and when, so
 nothing is missing. What is for emergencies is listed apart: it shouts. The
 exit code is 0 if nobody does. A catalog that has no ids and audiences yet, such
 as an example, is answered, too: they have no part in it.`,
-		Args: cobra.MaximumNArgs(1),
+		Example: "  brevetd check catalog.yaml\n  brevetd check --config brevet.yaml --standing",
+		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				file = cmp.Or(file, args[0])

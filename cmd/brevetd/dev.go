@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/brevet-access/brevet/manual"
 	"github.com/brevet-access/brevet/sandbox"
 	"github.com/brevet-access/brevet/service"
 )
@@ -23,16 +24,19 @@ func devCommand() *cobra.Command {
 	var only bool
 	cmd := &cobra.Command{
 		Use:   "dev",
-		Short: "start the sandbox: a whole world on loopback",
-		Long: `Dev starts a broker, an identity provider with MFA and a simulated AWS, all on
+		Short: "Start the sandbox: a whole world on loopback",
+		Long: `Start a broker, an identity provider with MFA and a simulated AWS, all on
 127.0.0.1, with people to sign in as and two accounts to enter. Each account
 holds the stacks that brevet stack cloudformation writes; dev.json in the
 folder has an access key of each customer's own administrator, who can deploy,
 freeze and delete them with the aws command line. Everything is kept in that
 one folder, so the world is the same after a restart; delete the folder to
-begin anew. Who is on duty stands in rotas/on-call.yaml there, to be changed. It is for trying things out and for tests, never for
-real access: its people and passwords are shown to whoever asks.`,
-		Args: cobra.NoArgs,
+begin anew. Who is on duty stands in rotas/on-call.yaml there, to be changed.
+
+It is for trying things out and for tests, never for real access: its people and
+passwords are shown to whoever asks.`,
+		Example: "  brevetd dev\n  brevetd dev --port 9477 --dir world",
+		Args:    manual.Exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if only {
 				return cloudOnly(cmd.Context(), c, cmd.OutOrStdout(), cmd.ErrOrStderr())
@@ -46,7 +50,7 @@ real access: its people and passwords are shown to whoever asks.`,
 	cmd.Flags().StringVar(&c.Parts, "config", "", "a `FILE` with channels, checks and on_call, as brevet.yaml has them, beside the sandbox's own")
 	cmd.Flags().StringVar(&c.DB, "database", "", "keep rows and log in the PostgreSQL database at `URL` (default: SQLite in the folder)")
 	cmd.Flags().BoolVar(&c.Two, "two-people", false, "a second person confirms changes of the catalog")
-	cmd.Flags().IntVar(&c.Port, "port", 8477, "the first of three ports: broker, sign-in, AWS; 0 takes free ones")
+	cmd.Flags().IntVar(&c.Port, "port", 8477, "the first `PORT` of three: broker, sign-in, AWS; 0 takes free ones")
 	return cmd
 }
 

@@ -14,23 +14,21 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/manual"
 	"github.com/brevet-access/brevet/service"
 	"github.com/brevet-access/brevet/signer"
 )
 
 func issuerCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "issuer", Short: "what clouds read to know brevet's tokens", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	cmd.AddCommand(publishCommand())
-	return cmd
+	return manual.Family(&cobra.Command{Use: "issuer", Short: "What clouds read to know brevet's tokens"}, publishCommand())
 }
 
 func publishCommand() *cobra.Command {
 	var config string
 	cmd := &cobra.Command{
 		Use:   "publish DIR",
-		Short: "write every customer's issuer documents as static files",
-		Long: `Publish writes the discovery document and the key set of every customer in the
+		Short: "Write every customer's issuer documents as static files",
+		Long: `Write the discovery document and the key set of every customer in the
 catalog as files, for a static host that serves DIR at the catalog's issuer:
 
     DIR/c/CUSTOMER-ID` + signer.DiscoveryPath + `
@@ -40,7 +38,8 @@ They hold public keys only and may be read by everybody. The same keys give the
 same bytes, and what has not changed is not written. It opens no database and
 may run beside the server. Run it after each change of the customers and each
 rotation of a key: a new key signs a day after it is made.`,
-		Args: cobra.ExactArgs(1),
+		Example: "  brevetd issuer publish --config brevet.yaml public",
+		Args:    manual.Exactly("DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := service.LoadConfig(config)
 			if err != nil {

@@ -24,6 +24,7 @@ import (
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
+	"github.com/brevet-access/brevet/manual"
 )
 
 func main() {
@@ -35,15 +36,11 @@ func main() {
 
 // run carries out one command line and returns its exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	root := &cobra.Command{Use: "brevetd", Short: "the brevet server", Version: api.Version, SilenceErrors: true, SilenceUsage: true}
+	root := rootCommand()
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		return brevet.Errorf(brevet.Invalid, "%s", err).WithHint("brevetd help lists commands and flags")
-	})
-	root.AddCommand(devCommand(), serveCommand(), checkCommand(), issuerCommand(), backupCommand(), restoreCommand(), breakglassCommand())
-	err := root.ExecuteContext(ctx)
+	err := manual.Run(ctx, root)
 	if err == nil {
 		return 0
 	}
@@ -64,4 +61,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "hint: "+e.Hint)
 	}
 	return api.ExitOf(e.Kind)
+}
+
+// rootCommand builds the command line.
+func rootCommand() *cobra.Command {
+	root := manual.Family(&cobra.Command{Use: "brevetd", Short: "The brevet server", Version: api.Version, SilenceErrors: true, SilenceUsage: true},
+		devCommand(), serveCommand(), checkCommand(), issuerCommand(), backupCommand(), restoreCommand(), breakglassCommand())
+	root.SetFlagErrorFunc(manual.Misuse)
+	manual.Install(root)
+	return root
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/manual"
 	"github.com/brevet-access/brevet/service"
 )
 
@@ -18,9 +19,9 @@ func restoreCommand() *cobra.Command {
 	var keys bool
 	cmd := &cobra.Command{
 		Use:   "restore --config brevet.yaml FILE",
-		Short: "bring a backup back, and say what is lost",
-		Long: `Restore fills the database that brevet.yaml names, which must be empty, from a
-backup. It ends every grant, every pending request and every sign-in, since what
+		Short: "Bring a backup back, and say what is lost",
+		Long: `Bring a backup back into the database that brevet.yaml names, which must be
+empty. It ends every grant, every pending request and every sign-in, since what
 became of them is not known, and opens a new epoch of the log, whose first entry
 says which head was known last and how many entries are lost. That is counted
 against the highest head in KEYS/log-head, and in the checkpoints given with
@@ -28,7 +29,8 @@ against the highest head in KEYS/log-head, and in the checkpoints given with
 
 The log's key must be the one that signed the backup. With --keys the sealed key
 files in the backup are put where KEYS has none.`,
-		Args: cobra.ExactArgs(1),
+		Example: "  brevetd restore --config brevet.yaml brevet.backup",
+		Args:    manual.Exactly("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := service.LoadConfig(config)
 			if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/manual"
 	"github.com/brevet-access/brevet/service"
 )
 
@@ -18,14 +19,15 @@ func serveCommand() *cobra.Command {
 	var path string
 	c := &cobra.Command{
 		Use:   "serve --config brevet.yaml",
-		Short: "run a real deployment",
-		Long: `Serve runs the broker as brevet.yaml says; docs/operate.md lists every key.
+		Short: "Run a real deployment",
+		Long: `Run the broker as brevet.yaml says; docs/operate.md lists every key.
 
 SIGHUP proposes the catalog file again; one that does not pass its checks
 changes nothing. SIGTERM drains: requests in flight finish, held ones answer.
 Logs go to stderr as JSON, one line an event, without secrets.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), path) },
+		Example: "  brevetd serve --config brevet.yaml",
+		Args:    manual.Exactly(),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), path) },
 	}
 	c.Flags().StringVar(&path, "config", "brevet.yaml", "the server's configuration `FILE`")
 	return c
