@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"cmp"
 	"database/sql"
 	"fmt"
 	"math/rand/v2"
@@ -107,7 +108,8 @@ func TestRowEditsIssueNothing(t *testing.T) {
 
 // vandal puts another value into one cell, preferably one from another row.
 func vandal(t *testing.T, db *sql.DB, rng *rand.Rand) (undo func(), what string) {
-	tables := []string{"grants", "grants", "grants", "requests", "requests", "signins", "persons", "principals", "events", "sessions", "head"}
+	tables := []string{"grants", "grants", "grants", "requests", "requests", "signins", "persons", "principals", "events", "sessions", "head",
+		"catalogs", "claims", "blinds", "revocations"}
 	table := tables[rng.IntN(len(tables))]
 	var columns []string
 	rows, err := db.Query("SELECT name FROM pragma_table_info('" + table + "')")
@@ -127,10 +129,10 @@ func vandal(t *testing.T, db *sql.DB, rng *rand.Rand) (undo func(), what string)
 	if err := db.QueryRow("SELECT count(*) FROM " + table).Scan(&count); err != nil {
 		t.Fatal(err)
 	}
-	key := "rowid"
-	if table == "principals" {
-		key = "subject"
+	if count == 0 {
+		return nil, ""
 	}
+	key := cmp.Or(map[string]string{"principals": "subject", "claims": "key", "blinds": "customer_id", "revocations": "grant_id"}[table], "rowid")
 	var id, before, other any
 	cell := fmt.Sprintf("SELECT %s, %s FROM %s LIMIT 1 OFFSET ", key, column, table)
 	if err := db.QueryRow(cell+fmt.Sprint(rng.IntN(count))).Scan(&id, &before); err != nil {
