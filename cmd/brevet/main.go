@@ -89,8 +89,28 @@ func (c *cli) fail(err error) int {
 		c.say("%s", speak(line))
 	}
 	needs(c.say, e.Unmet, e.Message, e.Hint)
-	if e.Hint != "" {
-		c.say("hint: %s", e.Hint)
+	if hint := hintOf(e); hint != "" {
+		c.say("hint: %s", hint)
 	}
 	return api.ExitOf(e.Kind)
+}
+
+// hintOf is the next step after a failure, also where none was named.
+func hintOf(e *brevet.Error) string {
+	if e.Hint != "" || len(e.Unmet) > 0 { // each of these has its own
+		return e.Hint
+	}
+	switch e.Kind {
+	case brevet.Invalid:
+		return "the same command with --help shows how it goes"
+	case brevet.Conflict:
+		return "brevet status shows how things stand"
+	case brevet.NotFound:
+		return "brevet ls, brevet requests and brevet grants list what there is"
+	case brevet.Unavailable:
+		return "try again in a moment"
+	case brevet.Clock:
+		return "compare the clock of this machine with the server's"
+	}
+	return ""
 }
