@@ -1,15 +1,17 @@
 package main
 
 import (
+	"bufio"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
+	"regexp"
 	"time"
 
 	"golang.org/x/net/websocket"
@@ -28,11 +30,15 @@ type chromium struct {
 func startChromium(dir string) (*chromium, error) {
 	cmd := exec.Command("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
 		"--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--remote-debugging-port=0", "--remote-allow-origins=*", "--user-data-dir="+dir, "about:blank")
+	told, err := cmd.StderrPipe()
+	if err != nil {
+		return nil, err
+	}
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
 	c := &chromium{cmd: cmd}
-	err := c.connect(dir)
+	err = c.connect(told)
 	if err == nil {
 		err = errors.Join(c.call("Page.enable", nil, nil), c.size(360, 740, "light"))
 	}
@@ -43,40 +49,37 @@ func startChromium(dir string) (*chromium, error) {
 	return c, nil
 }
 
-// connect finds the browser's first page. It waits for the file that the
-// browser writes once it listens.
-func (c *chromium) connect(dir string) error {
-	var port string
-	for range 600 {
-		text, err := os.ReadFile(filepath.Join(dir, "DevToolsActivePort"))
-		if port, _, _ = strings.Cut(string(text), "\n"); err == nil && port != "" {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
+var devTools = regexp.MustCompile(`^DevTools listening on ws://([^/]+)/`)
+
+// connect reads where the browser listens, which it says once it does, and
+// opens a page there.
+func (c *chromium) connect(told io.Reader) error {
+	var at []string
+	lines := bufio.NewScanner(told)
+	for at == nil && lines.Scan() {
+		at = devTools.FindStringSubmatch(lines.Text())
 	}
-	for range 100 {
-		resp, err := http.Get("http://127.0.0.1:" + port + "/json/list")
-		if err != nil {
-			return err
-		}
-		var pages []struct{ Type, WebSocketDebuggerURL string }
-		err = json.NewDecoder(resp.Body).Decode(&pages)
-		resp.Body.Close()
-		if err != nil {
-			return err
-		}
-		for _, p := range pages {
-			if p.Type == "page" {
-				c.ws, err = websocket.Dial(p.WebSocketDebuggerURL, "", "http://127.0.0.1")
-				if err == nil {
-					c.ws.MaxPayloadBytes = 64 << 20
-				}
-				return err
-			}
-		}
-		time.Sleep(50 * time.Millisecond)
+	if at == nil {
+		return errors.New("chromium does not listen")
 	}
-	return errors.New("chromium shows no page")
+	go io.Copy(io.Discard, told)
+	r, err := http.NewRequest(http.MethodPut, "http://"+at[1]+"/json/new?about:blank", nil)
+	if err != nil {
+		return err
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	var page struct{ WebSocketDebuggerURL string }
+	if err := json.NewDecoder(res.Body).Decode(&page); err != nil {
+		return err
+	}
+	if c.ws, err = websocket.Dial(page.WebSocketDebuggerURL, "", "http://127.0.0.1"); err == nil {
+		c.ws.MaxPayloadBytes = 64 << 20
+	}
+	return err
 }
 
 func (c *chromium) close() {

@@ -14,9 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -76,10 +74,9 @@ type balancer struct {
 	server *httptest.Server
 	pass   *httputil.ReverseProxy
 
-	mu      sync.Mutex
+	watch   // its lock guards what follows
 	to      []*url.URL
 	waiting map[string]int // requests that a server holds, by its host
-	changed sync.Cond
 }
 
 var balancers byScript[*balancer]
@@ -94,7 +91,8 @@ func balance(ts *testscript.TestScript, _ bool, args []string) {
 	if args[0] == "-holds" {
 		at, err := url.Parse(args[1])
 		ts.Check(err)
-		if !balancers.get(ts).holds(at.Host) {
+		b := balancers.get(ts)
+		if !b.until(func() bool { return b.waiting[at.Host] > 0 }) {
 			ts.Fatalf("%s holds no request for a minute", args[1])
 		}
 		return
@@ -107,8 +105,7 @@ func balance(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	b, there := balancers.has(ts)
 	if !there {
-		b = &balancer{waiting: map[string]int{}}
-		b.changed.L = &b.mu
+		b = &balancer{watch: newWatch(), waiting: map[string]int{}}
 		b.pass = &httputil.ReverseProxy{Transport: b, Rewrite: func(*httputil.ProxyRequest) {}, ErrorLog: log.New(io.Discard, "", 0)}
 		l, err := net.Listen("tcp", strings.TrimPrefix(ts.Getenv("BREVET_URL"), "http://"))
 		ts.Check(err)
@@ -161,22 +158,4 @@ func (b *balancer) count(host string, n int) {
 	defer b.mu.Unlock()
 	b.waiting[host] += n
 	b.changed.Broadcast()
-}
-
-// holds waits until a server holds a request; it gives up after a minute.
-func (b *balancer) holds(host string) bool {
-	late := false
-	give := time.AfterFunc(time.Minute, func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		late = true
-		b.changed.Broadcast()
-	})
-	defer give.Stop()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for b.waiting[host] == 0 && !late {
-		b.changed.Wait()
-	}
-	return b.waiting[host] > 0
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"database/sql"
 	"encoding/json"
 	"io"
 	"log"
@@ -125,15 +124,13 @@ func settled(t *testing.T, security *client.Client, act string) (r api.Revocatio
 // too, stands still until it is moved.
 type hollow struct {
 	replicaProcess
-	rows   *sql.DB
 	tokens map[string]string
 }
 
 // startHollow opens it and signs people in; no broker is running then.
 func startHollow(t *testing.T) *hollow {
 	t.Helper()
-	h := &hollow{replicaProcess: replicaProcess{dir: t.TempDir(), database: pgtest.New(t), clock: filepath.Join(t.TempDir(), "clock")}, tokens: map[string]string{}}
-	h.openRows(t)
+	h := &hollow{replicaProcess{dir: t.TempDir(), database: pgtest.New(t) + "&search_path=public,pg_catalog", clock: filepath.Join(t.TempDir(), "clock")}, map[string]string{}}
 	h.set(t, time.Now())
 	var stop func() error
 	var err error
@@ -160,32 +157,14 @@ func startHollow(t *testing.T) *hollow {
 	return h
 }
 
-// openRows opens the database, in which brevet finds the clock of this world in
-// place of PostgreSQL's: it refuses to work where the two are apart.
-func (h *hollow) openRows(t *testing.T) {
-	t.Helper()
-	var err error
-	if h.rows, err = sql.Open("pgx", h.database); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { h.rows.Close() })
-	h.exec(t, `ALTER DATABASE `+h.database[strings.LastIndexByte(h.database, '/')+1:strings.IndexByte(h.database, '?')]+` SET search_path = public, pg_catalog`)
-}
-
-func (h *hollow) exec(t *testing.T, statement string) {
-	t.Helper()
-	if _, err := h.rows.ExecContext(t.Context(), statement); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func (h *hollow) now() time.Time { return scriptClock(h.clock)() }
 
-// set sets the clock, by less than half a minute at a time.
+// set sets the clock, by at most half a minute at a time: brevet refuses to
+// work where the database's is further off than that.
 func (h *hollow) set(t *testing.T, at time.Time) {
 	t.Helper()
 	text := at.UTC().Format(time.RFC3339)
-	h.exec(t, `CREATE OR REPLACE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS $$ SELECT timestamptz '`+text+`' $$`)
+	onDatabase(t, h.database, `CREATE OR REPLACE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS $$ SELECT timestamptz '`+text+`' $$`)
 	if err := os.WriteFile(h.clock+".new", []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +212,7 @@ func (h *hollow) enter(t *testing.T, url, target string) api.Credential {
 // must do.
 func (h *hollow) noJobs(t *testing.T) {
 	t.Helper()
-	h.exec(t, "DELETE FROM river_job")
+	onDatabase(t, h.database, "DELETE FROM river_job")
 }
 
 // looks has a replica look at all that is open, now: it carries out a

@@ -14,7 +14,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -26,7 +25,7 @@ type slackStandIn struct {
 	server *httptest.Server
 	secret string
 
-	mu       sync.Mutex
+	watch    // its lock guards what follows
 	calls    []string
 	buttons  map[string]string // the value of the newest button, by its action
 	answered []string          // what whoever pressed was told
@@ -51,6 +50,7 @@ func (s *slackStandIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer s.changed.Broadcast()
 	if strings.HasPrefix(r.URL.Path, "/actions/") {
 		s.answered = append(s.answered, fmt.Sprint(in["text"]))
 		fmt.Fprint(w, "ok")
@@ -107,7 +107,7 @@ func (s *slackStandIn) take(method string, in map[string]any) {
 //	slack type USER TEXT…            the command /brevet
 func slackCommand(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) == 1 && args[0] == "start" {
-		s := &slackStandIn{secret: strings.TrimSpace(ts.ReadFile("signing")), buttons: map[string]string{}}
+		s := &slackStandIn{secret: strings.TrimSpace(ts.ReadFile("signing")), buttons: map[string]string{}, watch: newWatch()}
 		s.server = httptest.NewServer(s)
 		ts.Defer(s.server.Close)
 		slacks.put(ts, s)
@@ -137,14 +137,11 @@ func slackCommand(ts *testscript.TestScript, _ bool, args []string) {
 func (s *slackStandIn) wait(ts *testscript.TestScript, pattern string, lines func() []string) {
 	is := regexp.MustCompile(pattern)
 	all := ""
-	for range 600 {
-		s.mu.Lock()
+	if s.until(func() bool {
 		all = strings.Join(lines(), "\n")
-		s.mu.Unlock()
-		if is.MatchString(all) {
-			return
-		}
-		time.Sleep(50 * time.Millisecond)
+		return is.MatchString(all)
+	}) {
+		return
 	}
 	ts.Fatalf("Slack has:\n%s", all)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"sync"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -39,3 +40,32 @@ func (b *byScript[T]) has(ts *testscript.TestScript) (T, bool) {
 }
 
 var sources byScript[*rotaSources]
+
+// watch lets one wait for what another does under its lock.
+type watch struct {
+	mu      *sync.Mutex
+	changed *sync.Cond // told of every change
+}
+
+func newWatch() watch {
+	var mu sync.Mutex
+	return watch{&mu, sync.NewCond(&mu)}
+}
+
+// until waits until what it is asked, under the lock, is so; it gives up after
+// a minute.
+func (w watch) until(so func() bool) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	late := false
+	defer time.AfterFunc(time.Minute, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		late = true
+		w.changed.Broadcast()
+	}).Stop()
+	for !late && !so() {
+		w.changed.Wait()
+	}
+	return so()
+}
