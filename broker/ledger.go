@@ -39,6 +39,13 @@ func provePerson(tx *store.Tx, p brevet.Person) error {
 	return nil
 }
 
+// called reports whether the log gives the person the handle that their row
+// has, whether they have ended or not: for words only, never for authority.
+func called(tx *store.Tx, p brevet.Person) bool {
+	e, err := tx.Proven(p.Leaf)
+	return err == nil && (e.Kind == brevet.PersonCreated || e.Kind == brevet.PersonEnded) && e.Person == p.ID && e.Data["handle"] == string(p.Handle)
+}
+
 // provePrincipal checks that the log links the principal to the person.
 func provePrincipal(tx *store.Tx, p brevet.Person, who brevet.Principal) error {
 	i, ok := tx.Latest(store.PrincipalKey(who))

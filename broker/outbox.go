@@ -100,7 +100,8 @@ func (b *Broker) route(tx *store.Tx, e brevet.Event) (out []store.Letter) {
 
 // quiet reports whether nobody needs to hear of the event: what policy
 // approved, what the server itself put in force with the words of a proposal
-// that was told just before, and sessions of roles that are not privileged.
+// that was told just before, sessions of roles that are not privileged, and the
+// broker's own, of which many follow one revocation.
 func (b *Broker) quiet(e brevet.Event) bool {
 	switch e.Kind {
 	case brevet.RequestCreated:
@@ -112,7 +113,7 @@ func (b *Broker) quiet(e brevet.Event) bool {
 	case brevet.CatalogConfirmed:
 		return e.Data["version"] == "1" || e.Actor.System != ""
 	case brevet.SessionIssued:
-		return !b.privileged(e)
+		return e.Actor.System != "" || !b.privileged(e)
 	case brevet.RevocationFailed:
 		return e.Data["only"] == "shells"
 	}

@@ -87,14 +87,14 @@ func (w *wording) fact(name, value string) {
 	}
 }
 
-// handle names a person as the log does.
+// handle names a person as the log does, also one who was offboarded since.
 func (w *wording) handle(id brevet.PersonID) string {
 	e := w.m.Event
 	if id == "" || id == e.Actor.Person && e.Actor.Handle != "" {
 		return e.Actor.String()
 	}
 	p, err := w.tx.Person(id)
-	if err != nil || provePerson(w.tx, p) != nil {
+	if err != nil || !called(w.tx, p) {
 		return string(id)
 	}
 	return string(p.Handle)

@@ -129,6 +129,51 @@ func TestOneMessagePerRequestAndSession(t *testing.T) {
 	})
 }
 
+// TestErrandsAreQuiet: that brevet looks whether a privileged grant is cut off,
+// as the role itself, is no news.
+func TestErrandsAreQuiet(t *testing.T) {
+	h, p := newHouse(t), &pigeon{}
+	h.withChannels(everything("all", p))
+	engineer, lead, security := h.login("engineer"), h.login("lead"), h.login("security")
+	got := h.granted(engineer, lead, "acme-prod/Admin")
+	h.deliver()
+	before := p.kinds()
+	act := h.revokeAll(security, broker.RevokeAll{Grant: got.Grant.ID})
+	h.CarryOut(t.Context())
+	h.deliver()
+	if v := h.one(security, act.ID); v.State != brevet.RevokeConfirmed {
+		t.Fatalf("%+v", v)
+	}
+	h.errandsAreWhatTheySay(got.Grant.ID)
+	if after := p.kinds(); len(after) != len(before) {
+		t.Errorf("a revocation told %v", after[len(before):])
+	}
+}
+
+// TestOffboardedAreNamed: what is told of somebody who was just offboarded
+// names them, and not as a row that somebody edited does.
+func TestOffboardedAreNamed(t *testing.T) {
+	for edit, want := range map[string]string{
+		"": "lapsed: engineer asks for acme-prod/SRE for 1h",
+		`UPDATE persons SET handle = 'x.' || handle`: "lapsed: pr_",
+	} {
+		h, p := newHouse(t), &pigeon{}
+		h.withChannels(everything("all", p))
+		h.ask(h.login("engineer"), "acme-prod/SRE", time.Hour)
+		h.deliver()
+		if _, err := h.OffboardPerson(t.Context(), h.login("security"), broker.OffboardPerson{Person: "engineer", Reason: "left"}); err != nil {
+			t.Fatal(err)
+		}
+		if edit != "" {
+			h.edit(edit)
+		}
+		h.deliver()
+		if m := p.last(t); m.Kind != brevet.RequestLapsed || !strings.HasPrefix(m.Title, want) {
+			t.Errorf("after %q: %s, %q", edit, m.Kind, m.Title)
+		}
+	}
+}
+
 // TestWallOfChannels sends what happens at one customer past the channels of
 // others (law 13); rows that somebody moved go nowhere.
 func TestWallOfChannels(t *testing.T) {
