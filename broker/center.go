@@ -31,14 +31,16 @@ const (
 	centerPatience = time.Minute // for what nobody waits for
 	centerAgain    = 10 * time.Second
 	centerRarely   = 10 * time.Minute
-	atDoor         = 8 // assignments that are taken away at a time
+	atDoor         = 8 // assignments that are taken away at a time, in one account
 )
 
 // doors holds what works on one assignment apart: nobody is let in and
-// dismissed at the same time by this process.
+// dismissed at the same time by this process. And it knows in which accounts
+// some are being taken away.
 type doors struct {
 	mu   sync.Mutex
 	busy map[string]*sync.Mutex
+	at   besides[brevet.AccountID]
 }
 
 func (d *doors) lock(id string) (unlock func()) {
@@ -116,137 +118,4 @@ func portal(a brevet.Account, role brevet.RoleName, destination string) string {
 		q.Set("destination", destination)
 	}
 	return strings.TrimSuffix(a.Center.Start, "/start") + "/start/#/console?" + q.Encode()
-}
-
-// letsIn reports whether a live grant lets the person of an assignment in.
-func (b *Broker) letsIn(tx *store.Tx, a store.Assignment, now time.Time) (bool, error) {
-	if tx.PersonOver(a.Person) || tx.CustomerOver(a.Customer) {
-		return false, nil
-	}
-	grants, err := tx.Grants(store.GrantFilter{Person: a.Person, Account: a.Account, Role: a.Role, States: []brevet.GrantState{brevet.Active}})
-	for _, g := range grants {
-		if g.Live(now) && !tx.GrantOver(g.ID) {
-			return true, nil
-		}
-	}
-	return false, err
-}
-
-// CloseDoors takes away what no live grant lets in any more. What fails is
-// tried again. It waits for Identity Center, so it runs beside [Broker.Sweep].
-func (b *Broker) CloseDoors(ctx context.Context) error {
-	if b.Center.Dismiss == nil {
-		return nil
-	}
-	return b.closeDoors(ctx)
-}
-
-// closeDoors is CloseDoors where there is an Identity Center.
-func (b *Broker) closeDoors(ctx context.Context) error {
-	due, err := b.closing(ctx)
-	if err != nil {
-		return err
-	}
-	errs := make([]error, len(due))
-	slots := make(chan struct{}, atDoor)
-	var all sync.WaitGroup
-	for i, a := range due {
-		slots <- struct{}{}
-		all.Go(func() {
-			defer func() { <-slots }()
-			errs[i] = b.dismiss(ctx, a)
-		})
-	}
-	all.Wait()
-	return errors.Join(errs...)
-}
-
-// closing claims the assignments that have to be taken away now, so that no
-// other replica works on them in the meantime.
-func (b *Broker) closing(ctx context.Context) (due []store.Assignment, err error) {
-	find := func(tx *store.Tx) error {
-		due = nil
-		now := b.now()
-		open, err := tx.OpenAssignments(store.AssignmentFilter{Due: now})
-		for _, a := range open {
-			in, err := b.letsIn(tx, a, now)
-			if err != nil {
-				return err
-			}
-			if !in {
-				due = append(due, a)
-			}
-		}
-		return err
-	}
-	if err := b.DB.View(ctx, find); err != nil || len(due) == 0 {
-		return nil, err
-	}
-	err = b.DB.Update(ctx, func(tx *store.Tx) error {
-		if err := find(tx); err != nil {
-			return err
-		}
-		for _, a := range due {
-			a.Due = tx.Now().Add(2 * centerPatience)
-			if err := tx.PutAssignment(a); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return due, err
-}
-
-// dismiss takes one assignment away and records what came of it.
-func (b *Broker) dismiss(ctx context.Context, a store.Assignment) error {
-	defer b.doors.lock(a.ID)()
-	if b.stillLetIn(ctx, a) {
-		return nil // asked for anew while this one waited
-	}
-	failed := b.takeAway(ctx, a)
-	return b.DB.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error {
-		now := tx.Now()
-		e := brevet.Event{Kind: brevet.AssignmentRemoved, Time: now, Customer: a.Customer, Actor: clock, Person: a.Person, Account: a.Account, Role: a.Role,
-			Data: map[string]string{"user": a.Principal}}
-		is := a
-		if failed != nil {
-			is.Tries, is.Problem, is.Due = a.Tries+1, problemOf(failed), now.Add(min(centerAgain<<min(a.Tries, 10), centerRarely))
-			if a.Tries > 0 { // it is on record that it fails
-				return tx.PutAssignment(is)
-			}
-			e.Kind, e.Reason = brevet.AssignmentFailed, is.Problem
-		} else {
-			in, err := b.letsIn(tx, a, now)
-			if err != nil {
-				return err
-			}
-			is.Tries, is.Problem, is.Due = 0, "", now
-			if !in { // else whoever lets them in now waits for us
-				is.State = store.AssignmentClosed
-			}
-		}
-		if _, err := tx.Record(e); err != nil {
-			return err
-		}
-		return tx.PutAssignment(is)
-	})
-}
-
-// takeAway asks Identity Center to let an assignment's user in no more.
-func (b *Broker) takeAway(ctx context.Context, a store.Assignment) error {
-	account, ok := b.Catalog().AccountByID(a.Account)
-	if !ok || account.Center == nil {
-		return brevet.Errorf(brevet.Invalid, "account %s has left the catalog, or is not entered through IAM Identity Center any more", a.Account)
-	}
-	ctx, cancel := context.WithTimeout(ctx, centerPatience)
-	defer cancel()
-	return b.Center.Dismiss(ctx, account, a.Role, a.Assignment)
-}
-
-func (b *Broker) stillLetIn(ctx context.Context, a store.Assignment) (in bool) {
-	err := b.DB.View(ctx, func(tx *store.Tx) (err error) {
-		in, err = b.letsIn(tx, a, b.now())
-		return err
-	})
-	return in && err == nil
 }

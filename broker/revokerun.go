@@ -71,9 +71,12 @@ func (r *revoking) clear(id string) {
 }
 
 // poke has the loop look.
-func (r *revoking) poke() {
+func (r *revoking) poke() { poke(r.poked) }
+
+// poke wakes whoever waits on c, which has room for one.
+func poke(c chan struct{}) {
 	select {
-	case r.poked <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -248,7 +251,7 @@ func (b *Broker) carryIn(ctx context.Context, id brevet.AccountID, list []brevet
 		why = b.left(a.Customer)
 	case a.Center != nil:
 		why = brevet.Errorf(brevet.CloudRefused, "account %s is entered through IAM Identity Center: nobody is let in any more, and no revoker reaches sessions that are out", a.Name)
-		if err := b.closeDoors(ctx); err != nil {
+		if err := b.closeDoors(ctx, a.ID); err != nil {
 			why = brevet.Errorf(brevet.Unavailable, "IAM Identity Center could not be told").WithCause(err)
 		}
 	}

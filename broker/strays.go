@@ -21,33 +21,89 @@ const (
 	strayRemoved  = "removed"
 )
 
-// strays lets one look for strays at a time, and remembers the last.
+// strayAgain is how long after a look that failed the next one is; then twice
+// as long, and so on to straysEvery.
+const strayAgain = time.Minute
+
+// strays says when each account is looked at next. Those of one customer are
+// looked at one after the other.
 type strays struct {
-	looking sync.Mutex
-	last    time.Time
+	mu   sync.Mutex
+	next map[brevet.AccountID]rest
+	at   besides[brevet.CustomerID]
+}
+
+// due reports whether an account is to be looked at.
+func (s *strays) due(id brevet.AccountID, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !now.Before(s.next[id].until)
+}
+
+// looked notes a look that began at now; one that failed is made again soon.
+func (s *strays) looked(id brevet.AccountID, failed bool, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.next == nil {
+		s.next = map[brevet.AccountID]rest{}
+	}
+	if !failed {
+		s.next[id] = rest{until: now.Add(straysEvery)}
+		return
+	}
+	n := s.next[id].failures
+	s.next[id] = rest{n + 1, now.Add(min(strayAgain<<min(n, 10), straysEvery))}
+}
+
+// Unseen returns how many accounts there are of which it is not known who is
+// let in through IAM Identity Center, as the last look failed.
+func (b *Broker) Unseen() (n int) {
+	b.strays.mu.Lock()
+	defer b.strays.mu.Unlock()
+	for _, account := range b.Catalog().Accounts {
+		if account.Center != nil && b.strays.next[account.ID].failures > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // FindStrays compares, once an hour, who is let in with who was granted it.
 // Whom nobody granted that is on record, and dismissed where the catalog says
 // so. One that is on record and still there is not reported again, whichever
 // replica did. It may take minutes, so it runs beside [Broker.Sweep].
-func (b *Broker) FindStrays(ctx context.Context) error {
-	if b.Center.Present == nil || !b.strays.looking.TryLock() {
+func (b *Broker) FindStrays(ctx context.Context) error { return finish(b.beginStrays(ctx)) }
+
+// beginStrays begins to look where it is due, customer by customer.
+func (b *Broker) beginStrays(ctx context.Context) (begun []<-chan error) {
+	if b.Center.Present == nil {
 		return nil
 	}
-	defer b.strays.looking.Unlock()
-	now := b.now()
-	if now.Sub(b.strays.last) < straysEvery {
-		return nil
-	}
-	b.strays.last = now
-	var errs []error
+	due := map[brevet.CustomerID][]brevet.Account{}
 	for _, account := range b.Catalog().Accounts {
-		if account.Center != nil && !b.DB.CustomerOver(account.Customer) && ctx.Err() == nil {
-			errs = append(errs, b.compare(ctx, account))
+		if account.Center != nil && !b.DB.CustomerOver(account.Customer) && b.strays.due(account.ID, b.now()) {
+			due[account.Customer] = append(due[account.Customer], account)
 		}
 	}
-	return errors.Join(errs...)
+	for customer, accounts := range due {
+		if b.strays.at.under(customer) > 0 {
+			continue
+		}
+		begun = append(begun, b.strays.at.begin(customer, func() error {
+			var errs []error
+			for _, account := range accounts {
+				if ctx.Err() != nil {
+					break
+				}
+				now := b.now()
+				err := b.compare(ctx, account)
+				b.strays.looked(account.ID, err != nil, now)
+				errs = append(errs, err)
+			}
+			return errors.Join(errs...)
+		}))
+	}
+	return begun
 }
 
 // strayLook is what one look at an account's assignments goes by.
@@ -75,7 +131,7 @@ func (b *Broker) compare(ctx context.Context, account brevet.Account) error {
 	if err != nil {
 		return err
 	}
-	if err := b.DB.View(ctx, func(tx *store.Tx) error { return l.read(tx, b.DB.StraysAt(account.ID)) }); err != nil {
+	if err := b.DB.View(ctx, func(tx *store.Tx) error { return b.readStrays(tx, l) }); err != nil {
 		return err
 	}
 	var errs []error
@@ -91,15 +147,20 @@ func (b *Broker) compare(ctx context.Context, account brevet.Account) error {
 	return errors.Join(errs...)
 }
 
-// read reads, after what is there, what should be: what was let in meanwhile
-// is among it. A record that cannot be read does not count as one.
-func (l *strayLook) read(tx *store.Tx, at []int64) error {
+// readStrays reads, after what is there, what should be: what was let in
+// meanwhile is among it. A record that cannot be read does not count as one.
+func (b *Broker) readStrays(tx *store.Tx, l *strayLook) error {
 	l.ours, l.known = map[string]bool{}, map[brevet.Assignment]int64{}
-	open, err := tx.OpenAssignments(store.AssignmentFilter{Account: l.account.ID})
-	for _, a := range open {
-		l.ours[a.ID] = true
+	open, unread, err := openDoors(tx)
+	if unread != nil {
+		b.Log.Warn("whom grants let in cannot be read in the log", "account", l.account.ID, "err", unread)
 	}
-	for _, i := range at {
+	for _, a := range open {
+		if a.Account == l.account.ID {
+			l.ours[a.ID] = true
+		}
+	}
+	for _, i := range b.DB.StraysAt(l.account.ID) {
 		e, err := tx.Proven(i)
 		if a, ok := store.StrayOf(e); ok && err == nil && e.Kind == brevet.AssignmentFound {
 			l.known[a] = i
@@ -151,7 +212,9 @@ func (b *Broker) stray(ctx context.Context, l *strayLook, a brevet.Assignment) e
 		return err
 	}
 	return b.DB.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error {
-		_, err := tx.Record(l.event(brevet.AssignmentRemoved, a))
+		e := l.event(brevet.AssignmentRemoved, a)
+		letsInAgain(tx, a, &e)
+		_, err := tx.Record(e)
 		return err
 	})
 }
@@ -191,6 +254,7 @@ func (b *Broker) strayGone(ctx context.Context, l *strayLook, a brevet.Assignmen
 		}
 		e := l.event(brevet.AssignmentRemoved, a)
 		e.Reason = "it was taken away by others"
+		letsInAgain(tx, a, &e)
 		_, err := tx.Record(e)
 		return err
 	})

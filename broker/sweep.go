@@ -19,8 +19,7 @@ const sweepBatch = 100
 // customers and people left is ended, and a catalog that another replica put in
 // force is taken up. It acts on state, so a sweep that never ran
 // loses nothing: whether a grant gives access follows from its time. What waits
-// for IAM Identity Center is done beside it: [Broker.CloseDoors] and
-// [Broker.FindStrays].
+// for IAM Identity Center is done beside it: [Broker.KeepDoors].
 func (b *Broker) Sweep(ctx context.Context) error {
 	var errs []error
 	for _, sweep := range []func(context.Context) error{

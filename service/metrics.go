@@ -48,9 +48,11 @@ func (m *metrics) swept(err error) {
 
 // handler answers loopback and the given networks; to others there is no such
 // page. The peer's own address counts; what a proxy passes on is refused.
-func (m *metrics) handler(from []netip.Prefix, db *store.DB) http.Handler {
+func (m *metrics) handler(from []netip.Prefix, db *store.DB, unseen func() int) http.Handler {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "brevet_log_entries", Help: "Entries in the audit log."},
-		func() float64 { return float64(db.Head().Size) }))
+		func() float64 { return float64(db.Head().Size) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "brevet_identity_center_unseen_accounts", Help: "Accounts of which the last look at who is let in through IAM Identity Center failed."},
+			func() float64 { return float64(unseen()) }))
 	page := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		forwarded := r.Header.Get("X-Forwarded-For") != "" || r.Header.Get("Forwarded") != "" // by a proxy, for somebody else

@@ -212,7 +212,7 @@ func (s *Service) newHandler() http.Handler {
 		Address: server.Address, RequestID: server.RequestID, Seen: server.Seen})
 	api := server.New(server.Config{Pages: site.Routes(), PageFailed: site.Fail, SignedIn: web.SignedIn, Slack: s.slackApps(), Broker: s.Broker, WhoIs: s.Broker.WhoIs, WhoIsSealed: s.Broker.WhoIsSealed, JWKS: s.known(s.Keys.JWKS), Discovery: s.known(s.Keys.Discovery),
 		URL: s.cfg.URL, Hosts: s.opt.Hosts, Proxies: s.cfg.proxies, Banner: s.opt.Banner, Log: s.opt.Log, Now: s.opt.Now, Observe: s.metrics.observe})
-	metrics := s.metrics.handler(s.cfg.metricsFrom, s.DB)
+	metrics := s.metrics.handler(s.cfg.metricsFrom, s.DB, s.Broker.Unseen)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/metrics" && (r.Host == s.cfg.host() || !browser(r)) {
 			metrics.ServeHTTP(w, r)
@@ -248,9 +248,8 @@ func (s *Service) Serve(ctx context.Context, l net.Listener) error {
 	}
 	var work sync.WaitGroup
 	loop, stop := context.WithCancel(context.WithoutCancel(ctx))
-	for _, what := range []func(context.Context) error{s.Broker.Sweep, s.Broker.CloseDoors, s.Broker.FindStrays} {
-		work.Go(func() { s.reconcile(loop, what) })
-	}
+	work.Go(func() { s.reconcile(loop) })
+	work.Go(func() { s.Broker.KeepDoors(loop) })
 	work.Go(func() { s.Broker.Revoking(loop) })
 	if err := s.DB.Work(loop, s.Broker.Jobs()); err != nil { // a sweep does what a job would
 		s.opt.Log.ErrorContext(ctx, "jobs are not worked on", "err", err)
@@ -275,13 +274,12 @@ func (s *Service) Serve(ctx context.Context, l net.Listener) error {
 	return err
 }
 
-// reconcile does what compares what should be with what is, one after the
-// other, until ctx is over.
-func (s *Service) reconcile(ctx context.Context, what func(context.Context) error) {
+// reconcile compares what should be with what is, until ctx is over.
+func (s *Service) reconcile(ctx context.Context) {
 	t := time.NewTicker(sweepEvery)
 	defer t.Stop()
 	for {
-		err := what(ctx)
+		err := s.Broker.Sweep(ctx)
 		if ctx.Err() != nil {
 			return
 		}

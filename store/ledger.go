@@ -26,7 +26,8 @@ type ledger struct {
 	last   time.Time          // of the newest entry
 	places map[placeKey]place // of whatever has a life cycle
 	holds  holds
-	outs   outs // credentials that may be out
+	outs   outs               // credentials that may be out
+	doors  map[placeKey]int64 // who is let in through IAM Identity Center
 	proven provenCache
 	open   map[brevet.GrantID]int64    // where revocations that are not closed are spoken of last
 	strays strays                      // whom nobody granted what lets them in
@@ -37,7 +38,7 @@ type ledger struct {
 func newLedger() *ledger {
 	return &ledger{
 		seqs: map[brevet.CustomerID]int64{}, blinds: map[brevet.CustomerID][]byte{},
-		places: map[placeKey]place{}, holds: holds{}, outs: newOuts(), open: map[brevet.GrantID]int64{}, strays: strays{}, erased: map[int64]brevet.CustomerID{},
+		places: map[placeKey]place{}, holds: holds{}, outs: newOuts(), doors: map[placeKey]int64{}, open: map[brevet.GrantID]int64{}, strays: strays{}, erased: map[int64]brevet.CustomerID{},
 	}
 }
 
@@ -82,6 +83,7 @@ type mark struct {
 	out     placeKey         // of a credential that may be out: its grant
 	outOf   placeKey         // and its person
 	until   int64            // when it dies at the latest, in Unix microseconds
+	door    placeKey         // a way in through IAM Identity Center; closed: it is none any more
 }
 
 func put(places map[placeKey]place, before place, index int64, m mark) {
@@ -135,9 +137,9 @@ func marks(ev brevet.Event) []mark {
 	case brevet.BreakGlassOpened, brevet.BreakGlassReviewed, brevet.BreakGlassReminded:
 		return append(glassMarks(ev), outMark(ev)...)
 	case brevet.SessionIntended:
-		return outMark(ev)
+		return append(outMark(ev), doorMark(ev)...)
 	case brevet.AssignmentFound, brevet.AssignmentRemoved:
-		return strayMark(ev)
+		return append(strayMark(ev), doorMark(ev)...)
 	case brevet.RequestReminded, brevet.RequestEscalated:
 		return markOf(NudgeKey(ev.Request), false)
 	case brevet.CatalogProposed, brevet.CatalogWithdrawn:
@@ -231,6 +233,7 @@ func (l *ledger) note(index int64, m mark) {
 	putOpen(l.open, index, m)
 	l.strays.take(m)
 	l.outs.take(index, m, l.last)
+	putDoor(l.doors, index, m)
 	if m.person != "" && !slices.Contains(l.ended, m.person) {
 		l.ended = append(l.ended, m.person)
 	}
