@@ -114,14 +114,15 @@ func (b *Broker) proposeIn(tx *store.Tx, by brevet.Actor, next *ruling, base int
 	now, err := tx.CatalogRuling()
 	first := errors.Is(err, brevet.NotFound)
 	if err == nil {
-		// An older text may not parse under newer rules; then all of it counts as changed.
 		if before, err = load(tx, now); errors.Is(err, brevet.Internal) {
 			return Applied{}, nil, err
 		} else if base != 0 && base != now.Version {
 			return Applied{}, nil, moved(base, now.Version)
 		} else if now.Digest == next.Digest {
 			return Applied{Version: now.Version, Digest: now.Digest, Rules: true}, next.confirmed(now.Version, now.Leaf).heir(before), nil
-		} else if err != nil {
+		} else if err != nil && !b.OnePerson {
+			return Applied{}, nil, unruly(now.Version, err)
+		} else if err != nil { // all of it counts as changed
 			before = &ruling{Catalog: &catalog.Catalog{}}
 		} else if seen, err := alreadyProposed(tx, by, next.Digest); seen || err != nil {
 			return Applied{Version: now.Version, Digest: now.Digest, Rules: true}, before, err
@@ -154,6 +155,14 @@ func (b *Broker) proposeIn(tx *store.Tx, by brevet.Actor, next *ruling, base int
 	}
 	_, err = tx.AddCatalog(store.CatalogVersion{Digest: next.Digest, Text: next.Text, By: by, Created: tx.Now(), Confirmed: tx.Now(), Leaf: leaf})
 	return out, next.confirmed(out.Version, leaf).heir(before), err
+}
+
+// unruly says that what is in force does not pass the checks of this version of
+// brevet: whom it names as a second person is not known either.
+func unruly(version int64, why error) error {
+	return brevet.Errorf(brevet.Invalid, "version %d of the catalog is in force and does not pass the checks of this brevetd, so nothing is issued: %s", version, brevet.AsError(why).Message).
+		WithHint("go back to the brevetd that made it; or mend the catalog file and start once with catalog: {file: FILE, one_person: true} in brevet.yaml, as no rule says who else could confirm it").
+		WithCause(why)
 }
 
 // alone says why a version rules without a second person.

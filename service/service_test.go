@@ -71,7 +71,7 @@ func TestServe(t *testing.T) {
 	for path, want := range map[string]string{
 		"/healthz":      "",
 		"/readyz":       "",
-		"/metrics":      "brevet_log_entries",
+		"/metrics":      "brevet_identity_center_unseen_accounts 0",
 		"/openapi.json": `"3.1`,
 		"/c/" + string(customer) + "/.well-known/openid-configuration": "https://issuer.brevet.invalid/c/" + string(customer),
 	} {
