@@ -68,7 +68,7 @@ func (s *server) home(w http.ResponseWriter, r *http.Request) {
 func (s *server) authorize(w http.ResponseWriter, r *http.Request) {
 	in, err := s.authorizeQuery(r)
 	if err != nil {
-		s.failPage(w, r, err)
+		s.turnBack(w, r, in, err)
 		return
 	}
 	if names := s.Broker.ProviderNames(); in.Provider == "" && len(names) > 1 {
@@ -77,12 +77,40 @@ func (s *server) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 	redirect, cookie, err := s.Broker.StartLogin(r.Context(), in)
 	if err != nil {
-		s.failPage(w, r, err)
+		s.turnBack(w, r, in, err)
 		return
 	}
 	http.SetCookie(w, s.cookie(cookie, int(cookieLife/time.Second)))
 	go303(w, redirect)
 }
+
+// turnBack tells the client that waits on loopback what is wrong (RFC 6749,
+// 4.1.2.1), so that it does not wait for a browser that stays here. Where it may
+// not be written to, or there is none, the page says it.
+func (s *server) turnBack(w http.ResponseWriter, r *http.Request, in broker.LoginStart, err error) {
+	if !loopback(in.RedirectURI) || !goodState(in.State) {
+		s.failPage(w, r, err)
+		return
+	}
+	p, _ := s.problem(r.Context(), err)
+	go303(w, s.back(broker.LoginDone{RedirectURI: in.RedirectURI, State: in.State}, saidNo(p.Kind, p.Detail)))
+}
+
+// saidNo is a refusal as an answer of an authorization endpoint.
+func saidNo(kind brevet.Kind, message string) url.Values {
+	code := "access_denied"
+	switch kind {
+	case brevet.Invalid:
+		code = "invalid_request"
+	case brevet.Unavailable:
+		code = "temporarily_unavailable"
+	case brevet.Internal:
+		code = "server_error"
+	}
+	return url.Values{"error": {code}, "error_description": {message}}
+}
+
+func goodState(s string) bool { return len(s) <= maxState && printableASCII(s) }
 
 // authorizeQuery checks what a client put into the query.
 func (s *server) authorizeQuery(r *http.Request) (in broker.LoginStart, err error) {
@@ -99,7 +127,7 @@ func (s *server) authorizeQuery(r *http.Request) (in broker.LoginStart, err erro
 		return in, brevet.Errorf(brevet.Invalid, "code_challenge_method: must be S256")
 	case q.Has("response_type") && q.Get("response_type") != "code":
 		return in, brevet.Errorf(brevet.Invalid, "response_type: must be code")
-	case len(in.State) > maxState || !printableASCII(in.State):
+	case !goodState(in.State):
 		return in, brevet.Errorf(brevet.Invalid, "state: at most %d printable ASCII characters", maxState)
 	case in.RedirectURI != "" && !s.returns(in.RedirectURI):
 		return in, brevet.Errorf(brevet.Invalid, "redirect_uri: must be http://127.0.0.1:PORT/PATH or http://[::1]:PORT/PATH")
@@ -189,7 +217,8 @@ func (s *server) callback(w http.ResponseWriter, r *http.Request) {
 	http.SetCookie(w, s.cookie("", -1))
 	switch {
 	case err != nil && s.returns(done.RedirectURI):
-		go303(w, s.back(done, url.Values{"error": {"access_denied"}, "error_description": {brevet.AsError(err).Message}}))
+		p, _ := s.problem(r.Context(), err)
+		go303(w, s.back(done, saidNo(p.Kind, p.Detail)))
 	case err != nil:
 		s.failPage(w, r, err)
 	case done.RedirectURI == "":

@@ -111,8 +111,14 @@ func TestAuthorizeRefuses(t *testing.T) {
 			}
 			q.Set(name, v)
 			rec := w.send("GET", "/login/authorize?"+q.Encode(), "")
-			if rec.Code != http.StatusBadRequest || rec.Header().Get("Location") != "" || !strings.HasPrefix(rec.Header().Get("Content-Type"), "text/html") {
-				t.Errorf("%s=%q: status %d, location %q", name, v, rec.Code, rec.Header().Get("Location"))
+			to := rec.Header().Get("Location")
+			if name == "redirect_uri" || name == "state" { // nobody is there who could be told
+				if rec.Code != http.StatusBadRequest || to != "" || !strings.HasPrefix(rec.Header().Get("Content-Type"), "text/html") {
+					t.Errorf("%s=%q: status %d, location %q", name, v, rec.Code, to)
+				}
+			} else if at, err := url.Parse(to); err != nil || rec.Code != http.StatusSeeOther || !strings.HasPrefix(to, good.Get("redirect_uri")+"?") ||
+				at.Query().Get("error") != "invalid_request" || at.Query().Get("state") != good.Get("state") || at.Query().Get("iss") == "" || at.Query().Has("code") {
+				t.Errorf("%s=%q: status %d, location %q", name, v, rec.Code, to)
 			}
 			if strings.Contains(rec.Body.String(), "<script") || strings.Contains(rec.Body.String(), "\x1b") {
 				t.Errorf("%s=%q is on the page as it came", name, v)
@@ -210,5 +216,11 @@ func TestProviderDown(t *testing.T) {
 	rec := w.send("GET", "/login/authorize?code_challenge_method=S256&code_challenge="+challenge(), "")
 	if rec.Code != http.StatusServiceUnavailable || !strings.Contains(rec.Body.String(), "The provider corp cannot be reached.") {
 		t.Errorf("status %d: %s", rec.Code, rec.Body)
+	}
+	rec = w.send("GET", "/login/authorize?code_challenge_method=S256&code_challenge="+challenge()+"&state=mine&redirect_uri=http://127.0.0.1:49152/done", "")
+	at, err := url.Parse(rec.Header().Get("Location"))
+	if err != nil || rec.Code != http.StatusSeeOther || at.Host != "127.0.0.1:49152" || at.Query().Get("error") != "temporarily_unavailable" ||
+		at.Query().Get("error_description") != "the provider corp cannot be reached" || at.Query().Get("state") != "mine" {
+		t.Errorf("the client that waits is not told: status %d, %s", rec.Code, rec.Header().Get("Location"))
 	}
 }

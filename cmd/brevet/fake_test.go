@@ -149,6 +149,9 @@ func (f *fake) authorize(w http.ResponseWriter, r *http.Request) {
 	if person == "stranger" {
 		v = url.Values{"error": {"access_denied"}, "error_description": {"not \x1b[31mhere"}, "state": {q.Get("state")}}
 	}
+	if person == "nobody-there" {
+		v = url.Values{"error": {"temporarily_unavailable"}, "error_description": {"the provider corp cannot be reached"}, "state": {q.Get("state")}}
+	}
 	http.Redirect(w, r, back+"?"+v.Encode(), http.StatusFound)
 }
 

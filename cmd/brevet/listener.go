@@ -64,6 +64,15 @@ func (l *landing) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// fail ends the wait: nobody can come any more.
+func (l *landing) fail(err error) {
+	select {
+	case l.done <- landed{err: brevet.Errorf(brevet.Unavailable, "the browser cannot come back to this machine: %s", err).
+		WithHint("brevet login --no-browser does without").WithCause(err)}:
+	default:
+	}
+}
+
 func (l *landing) read(q url.Values) landed {
 	if e := q.Get("error"); e != "" {
 		what := q.Get("error_description")
@@ -71,7 +80,8 @@ func (l *landing) read(q url.Values) landed {
 			what = e
 		}
 		what = strings.TrimRight(strings.ToValidUTF8(brevet.Printable(what), "?"), ".")
-		return landed{err: brevet.Errorf(brevet.Denied, "the sign-in failed: %s", clip(what, 300)).WithHint("brevet login starts a new one")}
+		kind, hint := refusalOf(e)
+		return landed{err: brevet.Errorf(kind, "the sign-in failed: %s", clip(what, 300)).WithHint("%s", hint)}
 	}
 	// Without this check a server that somebody was lured to could pass on the
 	// code of another one, and redeem it there.
@@ -81,6 +91,20 @@ func (l *landing) read(q url.Values) landed {
 	}
 	code, err := client.ParseCode(q.Get("code"))
 	return landed{code, err}
+}
+
+// refusalOf is what the error of an authorization endpoint means (RFC 6749,
+// 4.1.2.1), and what to do about it.
+func refusalOf(code string) (brevet.Kind, string) {
+	switch code {
+	case "invalid_request":
+		return brevet.Invalid, "brevet login --help shows how it goes"
+	case "temporarily_unavailable":
+		return brevet.Unavailable, "try again later; if it burns: brevet break-glass TARGET --reason TEXT --codes"
+	case "server_error":
+		return brevet.Internal, "whoever runs the server finds more in its log"
+	}
+	return brevet.Denied, "brevet login starts a new one"
 }
 
 // sameServer compares base URLs; the names of loopback are one.
@@ -130,7 +154,11 @@ func (c *cli) caught(ctx context.Context, cl *client.Client, q api.AuthorizeQuer
 		return "", err
 	}
 	srv := &http.Server{Handler: l, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10}
-	go srv.Serve(l.listener) //nolint:errcheck // it ends with Shutdown
+	go func() {
+		if err := srv.Serve(l.listener); !errors.Is(err, http.ErrServerClosed) {
+			l.fail(err)
+		}
+	}()
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
@@ -142,22 +170,52 @@ func (c *cli) caught(ctx context.Context, cl *client.Client, q api.AuthorizeQuer
 	if isTerminal(c.err) {
 		c.say("Sign in with the browser that opens. If none does, open this URL on this machine:\n%s", target)
 	}
+	return c.land(ctx, l.done, opened, target)
+}
+
+// quiet is how long a browser may say nothing before the terminal says what
+// can be done about that.
+const quiet = 20 * time.Second
+
+// land waits for what the browser brings. What its page shows is not known here
+// unless it comes back: an error of the provider's own may stay there.
+func (c *cli) land(ctx context.Context, done <-chan landed, opened <-chan error, target string) (string, error) {
+	slow := time.After(quiet)
 	for {
 		select {
-		case got := <-l.done:
+		case got := <-done:
 			return got.code, got.err
 		case err := <-opened:
 			opened = nil
 			if err == nil {
 				continue
 			}
-			c.say("No browser could be opened (%s).", err.Error())
-			if overSSH() && len(l.done) == 0 {
-				return "", errNoBrowser
+			if len(done) > 0 { // it failed after it was done
+				continue
 			}
-			c.say("Open this URL on this machine:\n%s\nhint: brevet login --no-browser signs in with a browser elsewhere", target)
+			if err := c.noBrowser(err, target); err != nil {
+				return "", err
+			}
+		case <-slow:
+			c.say("Still waiting for the browser. If its page shows an error, end this with Ctrl-C.")
 		case <-ctx.Done():
 			return "", waited(ctx, "nobody signed in within %s", human(loginLimit))
 		}
 	}
+}
+
+// noBrowser says what can be done without the browser that could not be opened,
+// or that failed. Where nobody is there to do it, it is an error.
+func (c *cli) noBrowser(err error, target string) error {
+	if overSSH() {
+		c.say("No browser could be opened (%s).", err.Error())
+		return errNoBrowser
+	}
+	if !c.prompts() {
+		return brevet.Errorf(brevet.Unavailable, "the browser failed: %s", err).
+			WithHint("brevet login --no-browser signs in with a browser elsewhere").WithCause(err)
+	}
+	c.say("No browser could be opened (%s).", err.Error())
+	c.say("Open this URL on this machine:\n%s\nhint: brevet login --no-browser signs in with a browser elsewhere", target)
+	return nil
 }

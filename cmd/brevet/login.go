@@ -74,6 +74,10 @@ func (c *cli) signIn(ctx context.Context, f loginFlags) error {
 	if err := c.prepare(o); err != nil {
 		return err
 	}
+	before, was := o.vault.Token(o.server)
+	if was && c.now().Before(before.Expires) {
+		c.say("You are signed in as %s already, until %s. This signs you in anew.", before.Handle, at(before.Expires, c.now()))
+	}
 	ctx, cancel := context.WithTimeout(ctx, loginLimit)
 	defer cancel()
 	proof := client.NewProof()
@@ -88,6 +92,9 @@ func (c *cli) signIn(ctx context.Context, f loginFlags) error {
 	if err := c.remember(o, token, f.acceptLogKey); err != nil {
 		c.giveBack(ctx, o.server, token.Token)
 		return err
+	}
+	if was && before.Person != token.Whoami.Person {
+		c.replaced(ctx, o.server, before)
 	}
 	return c.print(token.Whoami, func() { c.tell("%s", summary(token.Whoami)) })
 }
@@ -154,6 +161,19 @@ func (c *cli) giveBack(ctx context.Context, server, token string) {
 	if err := client.New(server, token, api.Version).Logout(ctx); err != nil {
 		c.say("brevet: the sign-in that was refused here ends by itself: %s", err.Error())
 	}
+}
+
+// replaced ends the sign-in of another person, whose token is gone from here:
+// nobody could end it any more.
+func (c *cli) replaced(ctx context.Context, server string, before keychain.Token) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	err := client.New(server, before.Token, api.Version).Logout(ctx)
+	if err != nil && !errors.Is(err, brevet.Unauthenticated) {
+		c.say("The sign-in of %s here is forgotten; the server ends it at %s.", before.Handle, at(before.Expires, c.now()))
+		return
+	}
+	c.say("The sign-in of %s here has ended.", before.Handle)
 }
 
 // summary says who signed in and how long the multi-factor proof is good:

@@ -143,6 +143,62 @@ func TestNobodySignsIn(t *testing.T) {
 	})
 }
 
+// What happens while a browser is waited for is said, and ends the wait where it
+// can.
+func TestLand(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		step  func(done chan landed, opened chan error, stop context.CancelFunc)
+		after time.Duration
+		want  error
+		said  string
+	}{
+		{"the code", func(done chan landed, _ chan error, _ context.CancelFunc) { done <- landed{code: "abc"} }, 0, nil, ""},
+		{"a no", func(done chan landed, _ chan error, _ context.CancelFunc) { done <- landed{err: brevet.Denied} }, 0, brevet.Denied, ""},
+		{"the browser fails", func(_ chan landed, opened chan error, _ context.CancelFunc) { opened <- errors.New("exit status 1") }, 0, brevet.Unavailable, ""},
+		{"it fails after it was done", func(done chan landed, opened chan error, _ context.CancelFunc) {
+			done <- landed{code: "abc"}
+			opened <- errors.New("exit status 1")
+		}, 0, nil, ""},
+		{"Ctrl-C", func(_ chan landed, _ chan error, stop context.CancelFunc) { stop() }, 0, context.Canceled, ""},
+		{"a page that stays", func(_ chan landed, opened chan error, _ context.CancelFunc) { opened <- nil }, loginLimit, brevet.Expired,
+			"Still waiting for the browser. If its page shows an error, end this with Ctrl-C.\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Setenv("SSH_CONNECTION", "")
+			t.Setenv("SSH_TTY", "")
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), loginLimit)
+				defer cancel()
+				ctx, stop := context.WithCancel(ctx)
+				defer stop()
+				done, opened := make(chan landed, 1), make(chan error, 1)
+				tt.step(done, opened, stop)
+				var said bytes.Buffer
+				begun := time.Now()
+				code, err := (&cli{in: strings.NewReader(""), err: &said, now: time.Now}).land(ctx, done, opened, "http://x")
+				if !errors.Is(err, tt.want) || (err == nil) != (code == "abc") || said.String() != tt.said || time.Since(begun) != tt.after {
+					t.Errorf("%q, %v after %s; said %q", code, err, time.Since(begun), said.String())
+				}
+			})
+		})
+	}
+}
+
+// A listener that is gone ends the wait at once.
+func TestLandingCloses(t *testing.T) {
+	l, err := newLanding("state", testServer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.listener.Close()
+	l.fail(errors.New("closed"))
+	l.fail(errors.New("again"))
+	if got := <-l.done; !errors.Is(got.err, brevet.Unavailable) || !strings.Contains(got.err.Error(), "closed") {
+		t.Error(got.err)
+	}
+}
+
 func TestSummary(t *testing.T) {
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	rung := func(name string, until time.Duration, roles ...string) api.Rung {

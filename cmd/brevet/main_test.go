@@ -19,6 +19,7 @@ func TestMain(m *testing.M) {
 		"brevet":  brevetAt,
 		"browser": browser,
 		"shown":   shown,
+		"slow":    slow,
 	})
 }
 
@@ -45,6 +46,16 @@ func browser() {
 	}
 	defer res.Body.Close()
 	io.Copy(os.Stdout, res.Body)
+}
+
+// slow is a browser in which nothing happens, as long as brevet waits for it.
+func slow() {
+	if err := os.WriteFile("opened", nil, 0o600); err != nil {
+		panic(err)
+	}
+	for parent := os.Getppid(); os.Getppid() == parent; {
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 // shown prints the environment that AWS tools look at, and ends as told.
