@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -33,12 +34,14 @@ type postbox struct {
 
 	mu   sync.Mutex
 	got  []mail
+	told int             // how many were taken
+	more chan struct{}   // closed at the next
 	seen map[string]bool // ids of webhooks that were taken: one that comes again is not shown again
 }
 
 // newPostbox makes one whose webhook secret follows from key.
 func newPostbox(key []byte, now func() time.Time) *postbox {
-	return &postbox{secret: derived(key, "webhook"), now: now, seen: map[string]bool{}}
+	return &postbox{secret: derived(key, "webhook"), now: now, seen: map[string]bool{}, more: make(chan struct{})}
 }
 
 // derived returns the secret of that name that follows from key.
@@ -53,6 +56,27 @@ func (p *postbox) add(m mail) {
 	defer p.mu.Unlock()
 	if p.got = append(p.got, m); len(p.got) > mostMails {
 		p.got = p.got[1:]
+	}
+	p.told++
+	close(p.more)
+	p.more = make(chan struct{})
+}
+
+// beyond waits until more than n messages were taken, or ctx is over, and
+// returns how many were.
+func (p *postbox) beyond(ctx context.Context, n int) int {
+	for {
+		p.mu.Lock()
+		told, more := p.told, p.more
+		p.mu.Unlock()
+		if told > n {
+			return told
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return told
+		}
 	}
 }
 

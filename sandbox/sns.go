@@ -1,10 +1,12 @@
 package sandbox
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -209,11 +211,13 @@ type mailboxPage struct {
 type waiting struct{ Account, To, Topic, Subscription string }
 
 // mailbox is the mailbox of every simulated customer at once. A GET shows it,
-// a POST with subscription=ARN confirms one, as the link in AWS's mail does.
+// a POST with subscription=ARN confirms one, as the link in AWS's mail does. A
+// GET with beyond=N is answered once brevet's channels took more than N
+// messages, or half a minute later; the header Messages says how many they did.
 func (a *AWS) mailbox(w http.ResponseWriter, r *http.Request) {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
-		a.showMailbox(w)
+		a.showMailbox(w, r)
 	case http.MethodPost:
 		if origin := r.Header.Get("Origin"); origin != "" && origin != "null" && origin != "http://"+a.cfg.Host {
 			writePage(w, http.StatusForbidden, "message", messagePage{Title: "The mailbox says no", Text: "the form comes from another site"})
@@ -231,7 +235,12 @@ func (a *AWS) mailbox(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (a *AWS) showMailbox(w http.ResponseWriter) {
+func (a *AWS) showMailbox(w http.ResponseWriter, r *http.Request) {
+	if n, err := strconv.Atoi(r.FormValue("beyond")); err == nil && a.post != nil {
+		ctx, cancel := context.WithTimeout(r.Context(), 30*time.Second)
+		defer cancel()
+		w.Header().Set("Messages", strconv.Itoa(a.post.beyond(ctx, n)))
+	}
 	p := mailboxPage{Mails: a.post.mails()}
 	for _, account := range a.cfg.Accounts() {
 		e, h, f := a.holding(account)

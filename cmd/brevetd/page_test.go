@@ -24,20 +24,20 @@ func facts(ts *testscript.TestScript) (f sandbox.Facts) {
 	return f
 }
 
-// find signs somebody in with a browser that has no scripts, and waits until
-// their home page has a link to something about the target.
+// find signs somebody in with a browser that has no scripts, and follows the
+// link of their home page to something about the target.
 func find(ts *testscript.TestScript, who, target string) (*brevettest.Browser, string) {
 	f := facts(ts)
 	b, err := brevettest.NewBrowser(f, scriptClock(ts.Getenv(clockEnv)), who)
 	ts.Check(err)
 	home, err := b.Open(f.URL + "/signin?next=/")
 	link := regexp.MustCompile(`<a href="([^"]+)"><strong>` + regexp.QuoteMeta(html.EscapeString(target)) + `<`)
-	for err == nil && !link.MatchString(home.Body) { // until it has been asked for
-		time.Sleep(50 * time.Millisecond)
-		home, err = b.Open(f.URL + "/")
-	}
 	ts.Check(err)
-	return b, f.URL + html.UnescapeString(link.FindStringSubmatch(home.Body)[1])
+	found := link.FindStringSubmatch(home.Body)
+	if found == nil {
+		ts.Fatalf("nothing about %s on the home page of %s:\n%s", target, who, home.Body)
+	}
+	return b, f.URL + html.UnescapeString(found[1])
 }
 
 // page WHO BUTTON TARGET [COMMENT]: somebody opens what their home page lists

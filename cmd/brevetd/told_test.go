@@ -17,21 +17,17 @@ func told(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: told PATTERN")
 	}
 	pattern := regexp.MustCompile(args[0])
-	look := func() (string, bool) {
-		res, err := http.Get(ts.Getenv("AWS_URL") + "/mailbox")
+	look := func(beyond string) (page, told string, found bool) {
+		res, err := http.Get(ts.Getenv("AWS_URL") + "/mailbox?beyond=" + beyond)
 		ts.Check(err)
 		defer res.Body.Close()
-		page, err := io.ReadAll(res.Body)
+		text, err := io.ReadAll(res.Body)
 		ts.Check(err)
-		return string(page), pattern.MatchString(html.UnescapeString(string(page)))
+		return string(text), res.Header.Get("Messages"), pattern.MatchString(html.UnescapeString(string(text)))
 	}
-	page, found := look()
-	for range 600 {
-		if found || neg {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-		page, found = look()
+	page, n, found := look("-1")
+	for began := time.Now(); !found && !neg && time.Since(began) < time.Minute; {
+		page, n, found = look(n)
 	}
 	if found == neg {
 		ts.Fatalf("the mailbox:\n%s", page)
