@@ -78,6 +78,9 @@ func ruled(tx *store.Tx, confirmation brevet.Event) *ruling {
 // confirmed that version.
 func (r *ruling) decide(q policy.Query) policy.Answer { return r.without(q, r.Policy.Decide(q)) }
 
+// offer is decide where it is not known yet what will be asked.
+func (r *ruling) offer(q policy.Query) policy.Answer { return r.without(q, r.Policy.Offer(q)) }
+
 // explain is decide with facts.
 func (r *ruling) explain(q policy.Query) policy.Answer { return r.without(q, r.Policy.Explain(q)) }
 

@@ -54,8 +54,9 @@ type order struct {
 	role    brevet.Role
 	answer  policy.Answer
 	rules   *ruling
-	no      error         // why nothing can be opened in the ordinary way; nil if it can
-	min     time.Duration // how long the credential must live at least
+	no      error          // why nothing can be opened in the ordinary way; nil if it can
+	words   []brevet.Unmet // guardrails that stand in the way unless a request says what they want
+	min     time.Duration  // how long the credential must live at least
 	console bool
 	only    brevet.GrantID // no other grant will do; "": any
 	grant   brevet.Grant
@@ -165,6 +166,9 @@ func (b *Broker) order(ctx context.Context, c brevet.Caller, target string) (*or
 	if a.Allowed {
 		return o, nil
 	}
+	if o.asksForWords(a, b.now()) {
+		return o, nil
+	}
 	o.no = denied(o.target, a)
 	if _, glass, _ := b.judgeGlass(ctx, c, account, role.Name, 0, ""); !glass.Allowed {
 		return nil, b.refused(ctx, c, account, role.Name, "credential", o.no)
@@ -233,7 +237,9 @@ func (b *Broker) best(tx *store.Tx, o *order, now time.Time) (brevet.Grant, erro
 		if err != nil {
 			return brevet.Grant{}, err
 		}
-		if o.no != nil && !r.BreakGlass {
+		if counts, err := o.counts(tx, r, now); err != nil {
+			return brevet.Grant{}, err
+		} else if !counts {
 			other = g
 			continue
 		}
@@ -292,6 +298,9 @@ func (b *Broker) prove(tx *store.Tx, o *order, now time.Time) (err error) {
 		return brevet.Errorf(brevet.Denied, "your grant for %s does not stand any more: %s", o.target, why).
 			WithHint("brevet request %s asks for it as it is now", o.target).
 			WithUnmet(brevet.Unmet{Condition: "a grant that the catalog in force would give", Have: why, Remedy: "brevet request " + o.target})
+	}
+	if o.words != nil {
+		o.answer.MFA = a.MFA // what is judged by its own words needs no other proof
 	}
 	o.answer.MFA, o.bound = o.answer.MFA.Tighter(a.MFA).Tighter(o.request.MFA), a.Bound.Until
 	return nil
@@ -452,7 +461,7 @@ const firstUseReason = "opened at first use"
 
 // opensOnUse: what demands a ticket must be asked for, so that there is one.
 func (b *Broker) opensOnUse(o *order) bool {
-	return o.answer.Approval.Automatic && o.answer.Entitlement.Activate == brevet.OnUse && !o.answer.Entitlement.Ticket.Required && o.only == ""
+	return o.words == nil && o.answer.Approval.Automatic && o.answer.Entitlement.Activate == brevet.OnUse && !o.answer.Entitlement.Ticket.Required && o.only == ""
 }
 
 // toBegin reports whether the order's grant waits for a start that was asked

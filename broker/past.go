@@ -72,7 +72,7 @@ func (b *Broker) noGrant(tx *store.Tx, o *order, now time.Time) error {
 	case last.ID != "":
 		no = brevet.Errorf(brevet.Expired, "your grant for %s has ended, %s ago", o.target, ago)
 	}
-	return no.WithHint("brevet request %s --for %s --reason \"…\"", o.target, brevet.FormatDuration(min(time.Hour, o.answer.Longest)))
+	return no.WithUnmet(o.words...).WithHint("brevet request %s --for %s --reason \"…\"", o.target, brevet.FormatDuration(min(time.Hour, o.answer.Longest)))
 }
 
 // revokedBy tells the holder who ended their grant and why (law 10), as the

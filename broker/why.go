@@ -36,6 +36,20 @@ func (b *Broker) Why(ctx context.Context, c brevet.Caller, target string) (Why, 
 	}
 	o := &order{caller: c, account: account, role: role, answer: a, rules: rules, target: brevet.Target{Account: account.Name, Role: role.Name}.String()}
 	w := Why{Target: o.target, Facts: a.Facts, Unmet: a.Unmet}
+	now := b.now()
+	if !a.Allowed && o.asksForWords(a, now) {
+		live := false
+		err := b.look(ctx, func(tx *store.Tx) error {
+			live = b.choose(tx, o, now) == nil && o.grant.Live(now)
+			return nil
+		})
+		if err != nil {
+			return w, err
+		}
+		if live { // what was asked for said enough
+			a, w.Unmet = o.answer, nil
+		}
+	}
 	if !a.Allowed {
 		w.Summary = "you may not ask for " + o.target
 		if len(a.Unmet) > 0 {
@@ -48,7 +62,6 @@ func (b *Broker) Why(ctx context.Context, c brevet.Caller, target string) (Why, 
 		w.Facts = append(w.Facts, fmt.Sprintf("one credential lasts at most %s there, as %s is entered by AssumeRole; it is renewed while the grant lives",
 			brevet.FormatDuration(account.LongestSession()), account.Name))
 	}
-	now := b.now()
 	mfa := stepUp(c, a.MFA, now, o.target)
 	if mfa != nil {
 		w.Unmet = append(w.Unmet, brevet.AsError(mfa).Unmet...)
