@@ -202,6 +202,31 @@ func TestCenterRevoked(t *testing.T) {
 	}
 }
 
+// TestCenterOffboarded: whoever is offboarded loses what let them in, and the
+// act says that what they began there lives on.
+func TestCenterOffboarded(t *testing.T) {
+	h, d := newDoor(t, "report")
+	engineer, lead := h.login("engineer"), h.login("lead")
+	h.approve(lead, h.ask(engineer, "acme-prod/SRE", time.Hour).ID)
+	if _, err := h.Console(t.Context(), engineer, "acme-prod/SRE", ""); err != nil {
+		t.Fatal(err)
+	}
+	security := h.login("security")
+	out, err := h.OffboardPerson(t.Context(), security, broker.OffboardPerson{Person: "engineer", Reason: "left"})
+	if err != nil || out.Grants != 1 {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	h.CarryOut(t.Context())
+	h.sweep()
+	if got := d.said(); got != "admit SRE user-engineer, dismiss SRE user-engineer" || len(d.in) != 0 {
+		t.Errorf("%s; in: %v", got, d.in)
+	}
+	v := h.one(security, out.Act.ID)
+	if v.State != brevet.RevokeUnconfirmed || !strings.Contains(v.Trouble, "nobody is let in any more") || v.Until.IsZero() {
+		t.Errorf("%+v", v)
+	}
+}
+
 // TestCenterCrossing: somebody who enters while they are being dismissed is in
 // afterwards.
 func TestCenterCrossing(t *testing.T) {
