@@ -10,6 +10,7 @@ import (
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/broker"
 	"github.com/brevet-access/brevet/store"
+	"github.com/brevet-access/brevet/store/pgtest"
 )
 
 // TestSealedGuessing: whoever guesses is stopped soon, wherever from, and the
@@ -61,6 +62,58 @@ func TestSealedGuessing(t *testing.T) {
 	if _, _, err := h.sealed(own[1], second[2], in); err != nil {
 		t.Errorf("the true holder, beside the one who guesses: %v", err)
 	}
+}
+
+// TestSealedGuessingElsewhere: neither another replica nor a restart gives
+// whoever guesses new tries.
+func TestSealedGuessingElsewhere(t *testing.T) {
+	t.Run("restart", func(t *testing.T) {
+		h := newHouse(t)
+		second := h.sheet("lead")
+		guess := func() brevet.Kind {
+			_, _, err := h.sealed(brevet.NewSealedCode(), second[0])
+			return brevet.KindOf(err)
+		}
+		for range 5 {
+			guess()
+			h.advance(time.Second)
+		}
+		if err := h.restart(); err != nil {
+			t.Fatal(err)
+		}
+		if k := guess(); k != brevet.Unavailable {
+			t.Errorf("a guess too many, after a restart: %s", k)
+		}
+		h.advance(10*time.Minute - 5*time.Second)
+		if first, next := guess(), guess(); first != brevet.Denied || next != brevet.Unavailable {
+			t.Errorf("once the first is ten minutes old: %s, %s", first, next)
+		}
+	})
+	t.Run("replica", func(t *testing.T) {
+		h := newHouseOn(t, pgtest.New(t))
+		second := h.sheet("lead")
+		db, err := store.Open(t.Context(), h.store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { db.Close() })
+		c := h.Broker.Config
+		c.DB = db
+		here, there := h.Broker, broker.New(c)
+		if err := there.Sweep(t.Context()); err != nil { // which takes the catalog up
+			t.Fatal(err)
+		}
+		denied := 0
+		for i := range 10 {
+			h.Broker = []*broker.Broker{here, there}[i%2]
+			if _, _, err := h.sealed(brevet.NewSealedCode(), second[0]); brevet.KindOf(err) == brevet.Denied {
+				denied++
+			}
+		}
+		if denied != 5 {
+			t.Errorf("%d guesses were judged", denied)
+		}
+	})
 }
 
 // TestAttackSealedRows: a code that was used is not good again, and another's

@@ -41,21 +41,10 @@ func (b *Broker) BreakGlassSealed(ctx context.Context, in SealedGlass) (v Glass,
 	if err := in.check(); err != nil {
 		return v, "", c, err
 	}
-	as, with := brevet.Handle(in.As), brevet.Handle(in.With)
-	if first, err := b.guesses.take(b.now(), in.Addr, as, with); err != nil {
-		if first {
-			return v, "", c, b.codesRefused(ctx, in, "too many were wrong", err)
-		}
-		return v, "", c, err
-	}
-	try, err := b.tryCodes(ctx, in)
+	try, err := b.guess(ctx, in)
 	if err != nil {
 		return v, "", c, err
 	}
-	if !try.right() {
-		return v, "", c, b.codesRefused(ctx, in, try.wrong(), codesWrong())
-	}
-	b.guesses.giveBack(in.Addr, as, with)
 	token = clientToken + secret()
 	v, err = again(ctx, b, func() (v Glass, err error) {
 		v, c, err = b.openSealed(ctx, in, try, token)
@@ -67,6 +56,36 @@ func (b *Broker) BreakGlassSealed(ctx context.Context, in SealedGlass) (v Glass,
 	b.changes.notify()
 	v.Arrived, v.Tried = b.Shout(context.WithoutCancel(ctx), string(v.ID), glassPatience)
 	return v, token, c, nil
+}
+
+// guess judges both codes, unless too many were wrong lately; what is not right
+// is on record before it is told.
+func (b *Broker) guess(ctx context.Context, in SealedGlass) (try attempt, err error) {
+	g := guess{in.Addr, brevet.Handle(in.As), brevet.Handle(in.With)}
+	full := func(first bool, no error) error {
+		if !first {
+			return no
+		}
+		return b.codesRefused(ctx, in, "too many were wrong", no, store.RefusalFull)
+	}
+	now := b.now()
+	if first, err := b.guesses.take(g, b.DB.RefusedCodes(now), now); err != nil {
+		return try, full(first, err)
+	}
+	defer b.guesses.giveBack(g)
+	if err := b.findSheets(ctx, in, &try); err != nil {
+		return try, err
+	}
+	if first, err := b.guesses.stands(g, b.DB.RefusedCodes(now), now); err != nil { // another replica may have refused some
+		return try, full(first, err)
+	}
+	if err := try.judge(in); err != nil {
+		return try, err
+	}
+	if !try.right() {
+		return try, b.codesRefused(ctx, in, try.wrong(), codesWrong())
+	}
+	return try, nil
 }
 
 // check refuses what cannot be right, whoever asks, and makes the codes plain.
@@ -112,24 +131,25 @@ func (a attempt) wrong() string {
 	return "both codes are of one person"
 }
 
-// tryCodes compares both codes with the sheets of whom they are said to be of.
-// It reads under the head's lock: a sheet that another replica made counts.
-func (b *Broker) tryCodes(ctx context.Context, in SealedGlass) (a attempt, err error) {
-	err = b.DB.Update(ctx, func(tx *store.Tx) error {
+// findSheets finds the sheets of whom the codes are said to be of. It reads
+// under the head's lock: a sheet that another replica made counts.
+func (b *Broker) findSheets(ctx context.Context, in SealedGlass, a *attempt) error {
+	return b.DB.Update(ctx, func(tx *store.Tx) (err error) {
 		if a.own, a.sheet, err = holderOf(tx, brevet.Handle(in.As)); err != nil {
 			return err
 		}
 		a.second, a.other, err = holderOf(tx, brevet.Handle(in.With))
 		return err
 	})
-	if err != nil {
-		return a, err
-	}
+}
+
+// judge compares both codes with the sheets.
+func (a *attempt) judge(in SealedGlass) (err error) {
 	if a.slot, err = a.sheet.try(in.Code); err != nil {
-		return a, err
+		return err
 	}
 	a.otherSlot, err = a.other.try(in.WithCode)
-	return a, err
+	return err
 }
 
 func (s sheet) try(code string) (slot int, err error) {
@@ -161,10 +181,13 @@ func holderOf(tx *store.Tx, h brevet.Handle) (brevet.Person, sheet, error) {
 
 // codesRefused puts on record that codes opened nothing, and returns no. Who it
 // was is not known: only whom they said that they are.
-func (b *Broker) codesRefused(ctx context.Context, in SealedGlass, why string, no error) error {
+func (b *Broker) codesRefused(ctx context.Context, in SealedGlass, why string, no error, more ...string) error {
+	data := map[string]string{"as": in.As, "with": in.With, "target": in.Target}
+	for _, key := range more {
+		data[key] = "yes"
+	}
 	err := b.DB.Update(ctx, func(tx *store.Tx) error {
-		return post(tx, brevet.Event{Kind: brevet.CodesRefused, Actor: brevet.Actor{System: "sealed codes", Addr: in.Addr}, Reason: why,
-			Data: map[string]string{"as": in.As, "with": in.With, "target": in.Target}})
+		return post(tx, brevet.Event{Kind: brevet.CodesRefused, Actor: brevet.Actor{System: "sealed codes", Addr: in.Addr}, Reason: why, Data: data})
 	})
 	if err != nil {
 		return err

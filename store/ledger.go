@@ -18,21 +18,22 @@ import (
 // alone changes it, under the lock, when a batch is committed or the entries
 // of other processes are taken over.
 type ledger struct {
-	mu     sync.RWMutex
-	head   audit.Head
-	tree   audit.Frontier
-	seqs   map[brevet.CustomerID]int64
-	blinds map[brevet.CustomerID][]byte
-	last   time.Time          // of the newest entry
-	places map[placeKey]place // of whatever has a life cycle
-	holds  holds
-	outs   outs               // credentials that may be out
-	doors  map[placeKey]int64 // who is let in through IAM Identity Center
-	proven provenCache
-	open   map[brevet.GrantID]int64    // where revocations that are not closed are spoken of last
-	strays strays                      // whom nobody granted what lets them in
-	ended  []brevet.PersonID           // people that were offboarded
-	erased map[int64]brevet.CustomerID // erased entries whose erasure was not read yet; empty once verified
+	mu      sync.RWMutex
+	head    audit.Head
+	tree    audit.Frontier
+	seqs    map[brevet.CustomerID]int64
+	blinds  map[brevet.CustomerID][]byte
+	last    time.Time          // of the newest entry
+	places  map[placeKey]place // of whatever has a life cycle
+	holds   holds
+	outs    outs               // credentials that may be out
+	doors   map[placeKey]int64 // who is let in through IAM Identity Center
+	refused []Refusal          // sealed codes that were wrong lately
+	proven  provenCache
+	open    map[brevet.GrantID]int64    // where revocations that are not closed are spoken of last
+	strays  strays                      // whom nobody granted what lets them in
+	ended   []brevet.PersonID           // people that were offboarded
+	erased  map[int64]brevet.CustomerID // erased entries whose erasure was not read yet; empty once verified
 }
 
 func newLedger() *ledger {
@@ -84,6 +85,7 @@ type mark struct {
 	outOf   placeKey         // and its person
 	until   int64            // when it dies at the latest, in Unix microseconds
 	door    placeKey         // a way in through IAM Identity Center; closed: it is none any more
+	refused *Refusal         // sealed codes that were wrong; nil for none
 }
 
 func put(places map[placeKey]place, before place, index int64, m mark) {
@@ -136,6 +138,8 @@ func marks(ev brevet.Event) []mark {
 		return revocationMark(ev)
 	case brevet.BreakGlassOpened, brevet.BreakGlassReviewed, brevet.BreakGlassReminded:
 		return append(glassMarks(ev), outMark(ev)...)
+	case brevet.CodesRefused:
+		return refusalMark(ev)
 	case brevet.SessionIntended:
 		return append(outMark(ev), doorMark(ev)...)
 	case brevet.AssignmentFound, brevet.AssignmentRemoved:
@@ -234,6 +238,7 @@ func (l *ledger) note(index int64, m mark) {
 	l.strays.take(m)
 	l.outs.take(index, m, l.last)
 	putDoor(l.doors, index, m)
+	l.refused = putRefusal(l.refused, m, l.last)
 	if m.person != "" && !slices.Contains(l.ended, m.person) {
 		l.ended = append(l.ended, m.person)
 	}
