@@ -175,7 +175,7 @@ func New(c Config) *Broker {
 		c.Shells = func(brevet.Account, brevet.Role) bool { return false }
 	}
 	if c.Pause == nil {
-		c.Pause = pause
+		c.Pause = brevet.Pause
 	}
 	b := &Broker{Config: c, revoking: newRevoking(), changes: changes{drained: make(chan struct{})}}
 	b.Clouds = make(map[string]brevet.Cloud, len(c.Clouds))
@@ -192,17 +192,6 @@ func New(c Config) *Broker {
 		b.DB.Tell(b.route)
 	}
 	return b
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // now is the time as the house keeps it.

@@ -62,28 +62,23 @@ func (c *call) list(prefix string) []string {
 
 type stackID struct{ StackId string }
 
-func createStack(a *AWS, c *call) (any, *fault) {
-	w, f := c.stackWish(nil)
-	if f != nil {
-		return nil, f
-	}
-	d, f := a.createStack(c.account, w)
-	if f != nil {
-		return nil, f
-	}
-	return stackID{d.ID}, nil
-}
+func createStack(a *AWS, c *call) (any, *fault) { return c.wished(nil, a.createStack) }
 
 func updateStack(a *AWS, c *call) (any, *fault) {
 	old, f := a.stackNamed(c)
 	if f != nil {
 		return nil, f
 	}
+	return c.wished(old, a.updateStack)
+}
+
+// wished has a stack made as the call wishes; old is the stack as it is, or nil.
+func (c *call) wished(old *deployed, do func(brevet.Account, stackWish) (*deployed, *fault)) (any, *fault) {
 	w, f := c.stackWish(old)
 	if f != nil {
 		return nil, f
 	}
-	d, f := a.updateStack(c.account, w)
+	d, f := do(c.account, w)
 	if f != nil {
 		return nil, f
 	}

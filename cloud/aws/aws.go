@@ -92,7 +92,7 @@ func New(c Config) *Cloud {
 		c.Now = time.Now
 	}
 	if c.Wait == nil {
-		c.Wait = wait
+		c.Wait = brevet.Pause
 	}
 	return &Cloud{c, newPurse(c.Credentials)}
 }
@@ -121,17 +121,6 @@ func Transport() *http.Transport {
 	t.MaxResponseHeaderBytes = 64 << 10
 	t.DisableCompression = true // answers are small
 	return t
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // pause returns how long to wait after the nth attempt, from 1.

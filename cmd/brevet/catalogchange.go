@@ -13,14 +13,8 @@ import (
 )
 
 func (c *cli) catalogPlan() *cobra.Command {
-	cmd := c.flagJSON(c.command("plan FILE", "Show what a catalog would change", manual.Exactly("FILE"),
-		func(ctx context.Context, s *session, args []string) error {
-			text, err := readText(args[0])
-			if err != nil {
-				return err
-			}
-			ctx, cancel := brief(ctx)
-			defer cancel()
+	cmd := c.flagJSON(c.withText("plan FILE", "Show what a catalog would change",
+		func(ctx context.Context, s *session, text string) error {
 			got, err := s.Plan(ctx, api.Apply{Text: text})
 			if err != nil {
 				return err
@@ -45,6 +39,32 @@ where it does neither.`
 	return cmd
 }
 
+// withText is a command about the catalog in a file.
+func (c *cli) withText(use, short string, do func(context.Context, *session, string) error) *cobra.Command {
+	return c.command(use, short, manual.Exactly("FILE"), func(ctx context.Context, s *session, args []string) error {
+		text, err := readText(args[0])
+		if err != nil {
+			return err
+		}
+		ctx, cancel := brief(ctx)
+		defer cancel()
+		return do(ctx, s, text)
+	})
+}
+
+// withVersion is a command about a version of the catalog.
+func (c *cli) withVersion(use, short string, do func(context.Context, *session, int64) error) *cobra.Command {
+	return c.command(use, short, manual.Exactly("VERSION"), func(ctx context.Context, s *session, args []string) error {
+		version, err := versionOf(args[0])
+		if err != nil {
+			return err
+		}
+		ctx, cancel := brief(ctx)
+		defer cancel()
+		return do(ctx, s, version)
+	})
+}
+
 func readText(file string) (string, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -55,14 +75,8 @@ func readText(file string) (string, error) {
 
 func (c *cli) catalogApply() *cobra.Command {
 	var base int64
-	cmd := c.flagJSON(c.command("apply FILE", "Put a catalog forward", manual.Exactly("FILE"),
-		func(ctx context.Context, s *session, args []string) error {
-			text, err := readText(args[0])
-			if err != nil {
-				return err
-			}
-			ctx, cancel := brief(ctx)
-			defer cancel()
+	cmd := c.flagJSON(c.withText("apply FILE", "Put a catalog forward",
+		func(ctx context.Context, s *session, text string) error {
 			got, err := s.Apply(ctx, api.Apply{Text: text, Base: base})
 			if err != nil {
 				return err
@@ -130,14 +144,8 @@ func (c *cli) showVersions(s *session, all api.Versions) {
 }
 
 func (c *cli) catalogApprove() *cobra.Command {
-	cmd := c.flagJSON(c.command("approve VERSION", "Confirm a catalog that somebody else put forward", manual.Exactly("VERSION"),
-		func(ctx context.Context, s *session, args []string) error {
-			version, err := versionOf(args[0])
-			if err != nil {
-				return err
-			}
-			ctx, cancel := brief(ctx)
-			defer cancel()
+	cmd := c.flagJSON(c.withVersion("approve VERSION", "Confirm a catalog that somebody else put forward",
+		func(ctx context.Context, s *session, version int64) error {
 			all, err := s.Versions(ctx)
 			if err != nil {
 				return err
@@ -164,14 +172,8 @@ approves nothing by itself for you, nor for who wrote it.`
 }
 
 func (c *cli) catalogWithdraw() *cobra.Command {
-	return c.command("withdraw VERSION", "Take back a catalog that waits", manual.Exactly("VERSION"),
-		func(ctx context.Context, s *session, args []string) error {
-			version, err := versionOf(args[0])
-			if err != nil {
-				return err
-			}
-			ctx, cancel := brief(ctx)
-			defer cancel()
+	return c.withVersion("withdraw VERSION", "Take back a catalog that waits",
+		func(ctx context.Context, s *session, version int64) error {
 			if err := s.Retract(ctx, version); err != nil {
 				return err
 			}

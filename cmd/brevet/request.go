@@ -92,7 +92,7 @@ func (c *cli) await(ctx context.Context, s *session, r api.Request) (api.Request
 			return r, err
 		default:
 			misses++
-			if err := pause(ctx, time.Duration(misses)*time.Second); err != nil {
+			if err := brevet.Pause(ctx, time.Duration(misses)*time.Second); err != nil {
 				return r, err
 			}
 		}
@@ -101,18 +101,6 @@ func (c *cli) await(ctx context.Context, s *session, r api.Request) (api.Request
 		c.say("")
 	}
 	return r, refused(r)
-}
-
-// pause waits for d or the end of ctx.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // refused returns why a request that was decided gives no access; nil if it
