@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"strings"
 
@@ -130,9 +129,11 @@ func (c *cli) sealedCode(ctx context.Context, whose, handle, usual string) (out 
 		if try > 0 {
 			c.say("%s Try again.", sentence(err.Error()))
 		}
-		fmt.Fprintf(c.err, "%s code: ", whose)
+		c.prompt(whose + " code:")
 		line, rerr := c.readHidden(ctx)
-		c.say("")
+		if isTerminal(c.in) {
+			c.say("") // the line end was not shown either
+		}
 		if ctx.Err() != nil {
 			return out, ctx.Err()
 		}
@@ -146,9 +147,9 @@ func (c *cli) sealedCode(ctx context.Context, whose, handle, usual string) (out 
 func (c *cli) askHandle(ctx context.Context, whose, usual string) (string, error) {
 	question := whose + " handle"
 	if usual != "" {
-		question += " (Enter = " + brevet.Printable(usual) + ")"
+		question += " (Enter = " + usual + ")"
 	}
-	fmt.Fprintf(c.err, "%s: ", question)
+	c.prompt(question + ":")
 	line, err := readLine(ctx, c.in)
 	if ctx.Err() != nil {
 		return "", ctx.Err()

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -234,13 +233,10 @@ func (c *cli) pasted(ctx context.Context, url string, redeem func(code string) (
 		if try > 0 {
 			c.say("%s Try again.", sentence(err.Error()))
 		}
-		fmt.Fprint(c.err, "Code: ")
+		c.prompt("Code:")
 		text, rerr := readLine(ctx, c.in)
 		if ctx.Err() != nil {
 			return token, waited(ctx, "nobody pasted a code within %s", human(loginLimit))
-		}
-		if !isTerminal(c.in) {
-			c.say("")
 		}
 		if rerr != nil && text == "" && err != nil {
 			return token, err // nobody is there to try again

@@ -277,7 +277,7 @@ func TestBrowserFailsOverSSH(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 	text := messages.String()
-	for what, n := range map[string]int{"No browser could be opened (exit status 1).": 1, "Code: ": 3, "Try again.": 2, "redirect_uri": 0} {
+	for what, n := range map[string]int{"No browser could be opened (exit status 1).": 1, "Code:": 0, "Try again.": 2, "redirect_uri": 0} {
 		if strings.Count(text, what) != n {
 			t.Errorf("%q is not there %d times:\n%s", what, n, text)
 		}

@@ -53,11 +53,19 @@ func oneByOne(in io.Reader) (string, error) {
 // prompts reports whether there is a person to be asked.
 func (c *cli) prompts() bool { return isTerminal(c.in) && isTerminal(c.err) }
 
+// prompt writes a question where somebody sits who is to answer it; what comes
+// from a pipe was not asked for.
+func (c *cli) prompt(question string) {
+	if isTerminal(c.in) {
+		fmt.Fprint(c.err, brevet.Printable(question)+" ")
+	}
+}
+
 // reason asks for the reason of a request; "" means that none is wanted. A
 // yes or no is an answer to another question, so it is asked once more.
 func (c *cli) reason(ctx context.Context) (string, error) {
 	for range 2 {
-		fmt.Fprint(c.err, "Reason (Enter = do not ask): ")
+		c.prompt("Reason (Enter = do not ask):")
 		line, err := readLine(ctx, c.in)
 		if ctx.Err() != nil {
 			return "", ctx.Err()
@@ -84,7 +92,7 @@ func yesOrNo(s string) bool {
 
 // agrees asks a question that Enter says yes to.
 func (c *cli) agrees(ctx context.Context, question string) (bool, error) {
-	fmt.Fprintf(c.err, "%s [Enter = yes, Ctrl-C = no] ", brevet.Printable(question))
+	c.prompt(question + " [Enter = yes, Ctrl-C = no]")
 	line, err := readLine(ctx, c.in)
 	if ctx.Err() != nil {
 		return false, ctx.Err()

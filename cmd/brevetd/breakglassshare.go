@@ -64,7 +64,7 @@ func shareGlass(ctx context.Context, f shareFlags, in io.Reader, out, told io.Wr
 	if err != nil {
 		return err
 	}
-	ids, err := glass.Identities(secret, func() ([]byte, error) { return passphrase(told, "Passphrase of "+f.identity+": ") })
+	ids, err := glass.Identities(secret, func() ([]byte, error) { return passphrase(ctx, told, "Passphrase of "+f.identity+": ") })
 	clear(secret)
 	if err != nil {
 		return err
@@ -156,7 +156,7 @@ func readCall(file string, in *bufio.Reader, told io.Writer) ([]byte, error) {
 }
 
 // passphrase asks at the terminal, even where the call comes by a pipe.
-func passphrase(told io.Writer, question string) ([]byte, error) {
+func passphrase(ctx context.Context, told io.Writer, question string) ([]byte, error) {
 	tty := os.Stdin
 	if !term.IsTerminal(int(tty.Fd())) {
 		own, err := os.Open("/dev/tty")
@@ -166,7 +166,25 @@ func passphrase(told io.Writer, question string) ([]byte, error) {
 		defer own.Close()
 		tty = own
 	}
+	before, err := term.GetState(int(tty.Fd()))
+	if err != nil {
+		return nil, err
+	}
 	fmt.Fprint(told, question)
 	defer fmt.Fprintln(told)
-	return term.ReadPassword(int(tty.Fd()))
+	type result struct {
+		text []byte
+		err  error
+	}
+	got := make(chan result, 1)
+	go func() {
+		text, err := term.ReadPassword(int(tty.Fd()))
+		got <- result{text, err}
+	}()
+	select {
+	case r := <-got:
+		return r.text, r.err
+	case <-ctx.Done(): // Ctrl-C: the terminal shows again what is typed
+		return nil, errors.Join(ctx.Err(), term.Restore(int(tty.Fd()), before))
+	}
 }

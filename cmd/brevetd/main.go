@@ -44,6 +44,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
+	if errors.Is(err, context.Canceled) {
+		return 130 // Ctrl-C, as shells have it
+	}
 	var e *brevet.Error
 	if !errors.As(err, &e) {
 		e = brevet.Errorf(brevet.Invalid, "%s", err)
