@@ -30,12 +30,20 @@ func Sign(signer note.Signer, host string, epoch, size int64, root tlog.Hash) (H
 	if signer.Name() != host {
 		return Head{}, brevet.Errorf(brevet.Internal, "the log's key is named %q, not %q", signer.Name(), host)
 	}
-	text := Origin(host, epoch) + "\n" + strconv.FormatInt(size, 10) + "\n" + base64.StdEncoding.EncodeToString(root[:]) + "\n"
-	signed, err := note.Sign(&note.Note{Text: text}, signer)
+	text := headText(make([]byte, 0, 256), host, epoch, size, root)
+	signed, err := note.Sign(&note.Note{Text: string(text)}, signer)
 	if err != nil {
 		return Head{}, brevet.Errorf(brevet.Internal, "the log's head cannot be signed").WithCause(err)
 	}
 	return Head{Epoch: epoch, Size: size, Root: root, Note: signed}, nil
+}
+
+// headText appends what a checkpoint says.
+func headText(b []byte, host string, epoch, size int64, root tlog.Hash) []byte {
+	b = append(append(b, host...), "/log/"...)
+	b = append(strconv.AppendInt(b, epoch, 10), '\n')
+	b = append(strconv.AppendInt(b, size, 10), '\n')
+	return append(base64.StdEncoding.AppendEncode(b, root[:]), '\n')
 }
 
 // OpenHead checks a checkpoint's signature and reads it. Its origin must be

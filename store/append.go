@@ -46,17 +46,13 @@ func (b *batch) append() (head audit.Head, err error) {
 		}
 	}
 	if b.db.dialect == onPostgres {
-		if head, err = b.seal(); err == nil {
-			err = b.appendPostgres(tx, head)
-		}
-		return head, err
+		head = b.seal()
+		return head, b.appendPostgres(tx, head)
 	}
 	if err := b.appendSQLite(tx); err != nil {
 		return head, err
 	}
-	if head, err = b.seal(); err != nil {
-		return head, err
-	}
+	head = b.seal()
 	n, err := tx.exec(replaceHead, head.Size, head.Note, b.head.Epoch, b.head.Size, b.head.Note)
 	if err == nil && n == 0 { // it is not the one that is known: read it and run again
 		err = errRerun
@@ -64,8 +60,8 @@ func (b *batch) append() (head audit.Head, err error) {
 	return head, err
 }
 
-func (b *batch) seal() (audit.Head, error) {
-	return audit.Sign(b.db.seal, b.db.cfg.Host, b.head.Epoch, b.tree.Size(), b.tree.Root())
+func (b *batch) seal() audit.Head {
+	return b.db.seal.Head(b.head.Epoch, b.tree.Size(), b.tree.Root())
 }
 
 func (b *batch) appendSQLite(tx *Tx) error {

@@ -48,6 +48,11 @@ func WriteBackup(ctx context.Context, cfg Config, w io.Writer, what Backup) (out
 		if out.Head, err = tx.Head(); err != nil {
 			return err
 		}
+		if path, lite := strings.CutPrefix(cfg.URL, "sqlite:"); lite { // what is kept elsewhere must be kept here
+			if err := syncPath(path + "-wal"); err != nil {
+				return brevet.Errorf(brevet.Unavailable, "the database's disk did not take what was written").WithCause(err)
+			}
+		}
 		if err := db.takeRows(tx, out.Head); err != nil {
 			return err
 		}
@@ -90,6 +95,18 @@ func openReader(ctx context.Context, cfg Config) (*DB, error) {
 		err = db.reads.PingContext(ctx)
 	}
 	return db, db.dialect.fault(err)
+}
+
+// syncPath makes what was written to a file durable, if there is one.
+func syncPath(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = errors.Join(datasync(f), f.Close())
+	}
+	return err
 }
 
 // schema returns the number of the newest migration that was applied.

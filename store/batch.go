@@ -48,7 +48,7 @@ type pending struct {
 // processes appended. On SQLite, which has no others, the transaction is the
 // lock, and the head is looked at when it is replaced.
 func (db *DB) begin() (*batch, error) {
-	if err := db.fatal.Load(); err != nil {
+	if err := db.trusted(); err != nil {
 		return nil, err
 	}
 	b := &batch{db: db, ctx: context.Background(), cancel: func() {}}
@@ -89,7 +89,7 @@ func (db *DB) beginWrite(ctx context.Context) (link, error) {
 func (b *batch) begun() {
 	l := b.db.memory
 	b.head, b.tree, b.last = l.head, l.tree.Clone(), l.last
-	b.seqs, b.blinds, b.places = map[brevet.CustomerID]int64{}, map[brevet.CustomerID][]byte{}, map[placeKey]place{}
+	b.seqs = make(map[brevet.CustomerID]int64, 1)
 }
 
 const (
@@ -166,12 +166,14 @@ func (b *batch) truncate(tx *Tx) {
 	}
 	clear(b.entries[tx.mark:])
 	b.entries = b.entries[:tx.mark]
-	b.tree, b.last = tx.tree, b.db.memory.last
+	b.last = b.db.memory.last
 	if tx.mark > 0 {
 		b.last = b.entries[tx.mark-1].leaf.Time
 	}
+	b.tree = b.db.memory.tree.Clone()
 	clear(b.places)
 	for _, e := range b.entries {
+		b.tree.Append(e.hashes[0])
 		b.note(e)
 	}
 }
@@ -200,9 +202,6 @@ func (tx *Tx) Record(ev brevet.Event) (index int64, err error) {
 		return 0, err
 	}
 	e.leaf.Details = audit.HashDetails(e.salt[:], details)
-	if len(b.entries) == tx.mark {
-		tx.tree = b.tree.Clone()
-	}
 	e.hashes = b.tree.Append(audit.LeafHash(e.leaf.Marshal()))
 	b.entries, b.last, b.seqs[e.customer] = append(b.entries, e), tx.now, e.leaf.Seq
 	b.note(e)
@@ -212,6 +211,9 @@ func (tx *Tx) Record(ev brevet.Event) (index int64, err error) {
 // note takes down what an entry of the batch says about places.
 func (b *batch) note(e pending) {
 	for _, m := range e.marks {
+		if b.places == nil {
+			b.places = map[placeKey]place{}
+		}
 		put(b.places, b.places[m.key], e.index, m)
 	}
 }
@@ -233,12 +235,16 @@ func (tx *Tx) leaf(ev brevet.Event) (leaf audit.Leaf, newBlind bool, err error) 
 		}
 		blind, newBlind = make([]byte, audit.SaltSize), true
 		rand.Read(blind)
+		if b.blinds == nil {
+			b.blinds = map[brevet.CustomerID][]byte{}
+		}
 		b.blinds[ev.Customer] = blind
 	}
 	return audit.Leaf{Time: tx.now, Kind: ev.Kind, Customer: audit.Blind(blind, ev.Customer), Seq: seq + 1}, newBlind, nil
 }
 
-// commit writes the entries and the new head and makes everything durable.
+// commit writes the entries and the new head and commits. On SQLite the
+// callers still wait for the disk.
 func (b *batch) commit() error {
 	if len(b.entries) == 0 && !b.wrote {
 		return nil
@@ -247,6 +253,9 @@ func (b *batch) commit() error {
 	if err != nil {
 		b.db.recheck = true
 		return err
+	}
+	if b.db.disk != nil {
+		b.db.disk.landed.Add(1)
 	}
 	if err := b.link.commit(); err != nil {
 		b.db.recheck = true
@@ -259,9 +268,6 @@ func (b *batch) commit() error {
 	}
 	if len(b.entries) > 0 {
 		b.db.memory.commit(b, head)
-		if b.db.heads != nil {
-			b.db.heads.saw(head)
-		}
 	}
 	return nil
 }

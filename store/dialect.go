@@ -52,7 +52,7 @@ func (db *DB) connectSQLite(ctx context.Context, path string) (err error) {
 		return err
 	}
 	base := "file:" + (&url.URL{Path: path}).EscapedPath() +
-		"?_pragma=busy_timeout(2000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=secure_delete(1)"
+		"?_pragma=busy_timeout(2000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=foreign_keys(1)&_pragma=secure_delete(1)"
 	if db.writes, err = openLite(base + "&_txlock=immediate&_pragma=wal_autocheckpoint(" + walMost + ")"); err == nil {
 		db.writes.SetMaxOpenConns(1)
 		db.reads, err = openLite(base + "&_pragma=query_only(1)&_pragma=wal_autocheckpoint(0)")
@@ -63,7 +63,14 @@ func (db *DB) connectSQLite(ctx context.Context, path string) (err error) {
 	}
 	db.reads.SetMaxOpenConns(readers)
 	db.reads.SetMaxIdleConns(readers)
-	return db.reach(ctx)
+	if err := db.reach(ctx); err != nil {
+		return err
+	}
+	if db.disk, err = openSyncer(ctx, path, base+"&_pragma=query_only(1)&_pragma=wal_autocheckpoint(0)", db.cfg.Log); err != nil {
+		db.disconnect()
+		return db.dialect.fault(err)
+	}
+	return nil
 }
 
 func (db *DB) connectPostgres(ctx context.Context) error {

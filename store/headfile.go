@@ -41,8 +41,12 @@ func keepHeads(path string, sign func(audit.Head) (audit.Head, error), log *slog
 // saw notes a head that is committed.
 func (k *headKeeper) saw(h audit.Head) {
 	k.mu.Lock()
+	same := h.Epoch == k.newest.Epoch && h.Size == k.newest.Size
 	k.newest = h
 	k.mu.Unlock()
+	if same {
+		return
+	}
 	select {
 	case k.wake <- struct{}{}:
 	default:

@@ -25,7 +25,9 @@ func TestHeadKeeper(t *testing.T) {
 				t.Errorf("the file holds %q (%v), want %q", got, err, text)
 			}
 		}
-		head := func(text string) audit.Head { return audit.Head{Note: []byte(text)} }
+		head := func(text string) audit.Head {
+			return audit.Head{Size: int64(len(text)) + int64(text[0]), Note: []byte(text)}
+		}
 		k.saw(head("one"))
 		want("one")
 		k.saw(head("two"))

@@ -38,10 +38,7 @@ func (db *DB) found(ctx context.Context) error {
 	case heads > 0:
 		return nil
 	}
-	head, err := audit.Sign(db.seal, db.cfg.Host, 1, 0, new(audit.Frontier).Root())
-	if err != nil {
-		return err
-	}
+	head := db.seal.Head(1, 0, new(audit.Frontier).Root())
 	_, err = db.writes.ExecContext(ctx, `INSERT INTO head (id, epoch, size, note) VALUES (1, $1, 0, $2) ON CONFLICT DO NOTHING`, head.Epoch, head.Note)
 	return db.dialect.fault(err)
 }
@@ -130,10 +127,13 @@ func (db *DB) openHead(epoch, size int64, n []byte) (audit.Head, error) {
 }
 
 // Checkpoint returns a head, as [DB.Head] or [Tx.Head] gave it, signed by the
-// log's key for whoever checks the log. The error is of kind
+// log's key for whoever checks the log, once it is durable. The error is of kind
 // [brevet.Internal], also for a head that is none of this log.
 func (db *DB) Checkpoint(h audit.Head) (audit.Head, error) {
 	if _, err := db.openHead(h.Epoch, h.Size, h.Note); err != nil {
+		return audit.Head{}, err
+	}
+	if err := db.disk.await(); err != nil {
 		return audit.Head{}, err
 	}
 	return audit.Sign(db.cfg.Signer, db.cfg.Host, h.Epoch, h.Size, h.Root)

@@ -260,10 +260,7 @@ func (l *loader) flush() error {
 // openEpoch verifies the log that was loaded, writes its head and the entries
 // that the new epoch begins with.
 func (db *DB) openEpoch(ctx context.Context, epoch int64, r Restored, end func(*Tx) error) (audit.Head, error) {
-	head, err := audit.Sign(db.seal, db.cfg.Host, epoch, r.Before.Size, r.Before.Root)
-	if err != nil {
-		return head, err
-	}
+	head := db.seal.Head(epoch, r.Before.Size, r.Before.Root)
 	var options *sql.TxOptions
 	sqltx, err := db.writes.BeginTx(ctx, options)
 	if err != nil {
@@ -295,7 +292,10 @@ func (db *DB) openEpoch(ctx context.Context, epoch int64, r Restored, end func(*
 	if err := b.commit(); err != nil {
 		return head, err
 	}
-	return db.Head(), nil
+	if db.disk != nil {
+		err = db.disk.reach(db.disk.landed.Load())
+	}
+	return db.Head(), err
 }
 
 // agrees checks that the log has no more rows than its head says, and that it

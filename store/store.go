@@ -57,6 +57,7 @@ type DB struct {
 	dialect dialect
 	writes  *sql.DB // one connection on SQLite; shared with River
 	reads   *sql.DB
+	disk    *syncer // SQLite
 	unlock  func()
 
 	queue   chan *job
@@ -130,6 +131,12 @@ func (db *DB) start(ctx context.Context) error {
 		}
 		db.heads = keepHeads(db.cfg.HeadFile, db.Checkpoint, db.cfg.Log)
 	}
+	if db.disk != nil {
+		if err := db.disk.sync(db.disk.file); err != nil { // the migrations
+			return brevet.Errorf(brevet.Unavailable, "the database's disk did not take what was written").WithCause(err)
+		}
+		db.disk.done.Go(db.landAll)
+	}
 	db.writer.Go(db.write)
 	if db.dialect == onSQLite {
 		db.fold.wake = make(chan struct{}, 1)
@@ -147,6 +154,9 @@ func (db *DB) Close() error {
 	db.jobs.stop()
 	close(db.closing)
 	db.writer.Wait()
+	if db.disk != nil {
+		db.disk.close()
+	}
 	close(db.gone)
 	if db.heads != nil {
 		db.heads.close(db.Head())
@@ -155,6 +165,9 @@ func (db *DB) Close() error {
 }
 
 func (db *DB) disconnect() error {
+	if db.disk != nil {
+		db.disk.close()
+	}
 	err := db.writes.Close()
 	if db.reads != db.writes {
 		if err2 := db.reads.Close(); err == nil {
@@ -167,7 +180,7 @@ func (db *DB) disconnect() error {
 
 // Ping reports whether the database answers and its log is trusted.
 func (db *DB) Ping(ctx context.Context) error {
-	if err := db.fatal.Load(); err != nil {
+	if err := db.trusted(); err != nil {
 		return err
 	}
 	if db.closed.Load() {
@@ -175,6 +188,17 @@ func (db *DB) Ping(ctx context.Context) error {
 	}
 	if err := db.reads.PingContext(ctx); err != nil {
 		return db.dialect.fault(err)
+	}
+	return nil
+}
+
+// trusted returns why nothing is changed any more, or nil.
+func (db *DB) trusted() error {
+	if err := db.fatal.Load(); err != nil {
+		return err
+	}
+	if db.disk != nil {
+		return db.disk.failure()
 	}
 	return nil
 }

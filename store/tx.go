@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -21,13 +22,12 @@ type Tx struct {
 	now   time.Time
 	known audit.Head // in View: what this process knew before its snapshot was taken, so that all of it is in there
 
-	mark   int            // entries of the batch before this closure
-	tree   audit.Frontier // the tree before this closure's first entry
-	alone  bool           // the batch has no other closure
-	wrote  bool           // rows were changed
-	saved  bool           // a savepoint was set
-	over   bool           // the closure has returned
-	broken error          // a statement failed
+	mark   int   // entries of the batch before this closure
+	alone  bool  // the batch has no other closure
+	wrote  bool  // rows were changed
+	saved  bool  // a savepoint was set
+	over   bool  // the closure has returned
+	broken error // a statement failed
 }
 
 // Now returns the transaction's one time: UTC, whole microseconds, never
@@ -57,7 +57,8 @@ func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
 		tx.now = last
 	}
 	defer func() { tx.over = true }()
-	return fn(tx)
+	err = fn(tx)
+	return cmp.Or(err, db.disk.await()) // an error may come of what was read, too
 }
 
 // snapshot begins a transaction that changes nothing.

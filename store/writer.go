@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +24,7 @@ type job struct {
 	ctx   context.Context
 	fn    func(*Tx) error
 	taken atomic.Bool
+	no    error // what fn said, if it is not to be run again
 	err   error
 	done  chan struct{}
 }
@@ -151,46 +153,39 @@ func (db *DB) runGuarded(jobs []*job) {
 // run carries out one batch and answers its callers. Closures that failed are
 // left out when it must be run again.
 func (db *DB) run(jobs []*job) {
-	refusals := make(map[*job]error)
 	err := errRerun
 	for err == errRerun {
-		if err = db.attempt(jobs, refusals); err == errRerun && len(refusals) == len(jobs) {
+		if err = db.attempt(jobs); err == errRerun && !slices.ContainsFunc(jobs, func(j *job) bool { return j.no == nil }) {
 			err = nil // nobody is left
 		}
 	}
-	for _, j := range jobs {
-		if err != nil {
-			j.finish(err)
-		} else {
-			j.finish(refusals[j])
-		}
-	}
+	db.deliver(jobs, err)
 	db.foldRest()
 }
 
 // attempt runs the batch once, in one transaction.
-func (db *DB) attempt(jobs []*job, refusals map[*job]error) error {
+func (db *DB) attempt(jobs []*job) error {
 	b, err := db.begin()
 	if err != nil {
 		return err
 	}
 	defer b.rollback()
-	if err := b.runAll(jobs, refusals); err != nil {
+	if err := b.runAll(jobs); err != nil {
 		return err
 	}
 	return b.commit()
 }
 
 // errRerun says that a batch was rolled back because of one closure, which is
-// among the refusals now, and that the others must be run again.
+// refused now, and that the others must be run again.
 var errRerun = errors.New("run again")
 
 // runAll runs every closure that was not refused before. Its error concerns
 // the whole batch.
-func (b *batch) runAll(jobs []*job, refusals map[*job]error) error {
+func (b *batch) runAll(jobs []*job) error {
 	b.entries = make([]pending, 0, len(jobs))
 	for _, j := range jobs {
-		if _, refused := refusals[j]; refused {
+		if j.no != nil {
 			continue
 		}
 		tx := &Tx{db: b.db, ctx: b.ctx, link: b.link, batch: b, alone: len(jobs) == 1}
@@ -205,7 +200,7 @@ func (b *batch) runAll(jobs []*job, refusals map[*job]error) error {
 			b.wrote = b.wrote || tx.wrote
 			continue
 		}
-		refusals[j] = err
+		j.no = err
 		if err := tx.undo(); err != nil {
 			return err
 		}
