@@ -44,40 +44,14 @@ func (d *Dialer) allows(a netip.Addr) bool {
 	if a.Zone() != "" {
 		return false
 	}
-	a = a.Unmap() // ::ffff:127.0.0.1 is 127.0.0.1
+	a = a.Unmap()
 	for _, p := range d.Allow {
 		if p.Contains(a) {
 			return true
 		}
 	}
-	if !a.IsValid() || !a.IsGlobalUnicast() || a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() {
-		return false
-	}
-	for _, p := range reserved {
-		if p.Contains(a) {
-			return false
-		}
-	}
-	return true
+	return brevet.PublicAddr(a)
 }
-
-// reserved are networks that are unicast and global by their bits, and still
-// nobody's public address or another address in disguise: the IANA special
-// purpose registries (RFC 6890 and later).
-var reserved = func() (out []netip.Prefix) {
-	for _, s := range []string{
-		"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4",
-		"168.63.129.16/32",               // Azure's own, for its virtual machines
-		"::/96",                          // IPv4-compatible
-		"64:ff9b::/96", "64:ff9b:1::/48", // NAT64
-		"100::/64", "2001::/23", // Teredo and other protocols' own
-		"2001:db8::/32", "2002::/16", // 6to4
-		"3fff::/20", "5f00::/16", "fec0::/10",
-	} {
-		out = append(out, netip.MustParsePrefix(s))
-	}
-	return out
-}()
 
 // HTTP returns a client that dials by d, knows no proxy and follows no
 // redirect: each would take the message somewhere else.

@@ -7,6 +7,3 @@ func ReadOnCalls(body []byte, s brevet.RotaSource) ([]brevet.Shift, error) {
 	_, shifts, err := readOnCalls(body, s)
 	return shifts, err
 }
-
-// Public reports whether an address may be dialled.
-var Public = public

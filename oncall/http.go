@@ -33,37 +33,20 @@ func listed(a netip.Addr, networks []netip.Prefix) bool {
 
 // publicOnly returns a client for addresses that a catalog may name: it dials
 // nothing but public ones and those allowed, whatever the name resolves to,
-// and follows no redirect, so that no catalog makes the server speak to its
-// neighbours.
+// knows no proxy and follows no redirect, so that no catalog makes the server
+// speak to its neighbours.
 func publicOnly(allow []netip.Prefix) *http.Client {
 	dial := &net.Dialer{Timeout: 5 * time.Second, Control: func(_, address string, _ syscall.RawConn) error {
 		at, err := netip.ParseAddrPort(address)
-		if err != nil || !public(at.Addr()) && !listed(at.Addr().Unmap(), allow) {
+		if err != nil || !brevet.PublicAddr(at.Addr()) && !listed(at.Addr().Unmap(), allow) {
 			return errors.New("not a public address")
 		}
 		return nil
 	}}
 	return &http.Client{Timeout: 10 * time.Second,
-		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: dial.DialContext, TLSHandshakeTimeout: 5 * time.Second,
+		Transport: &http.Transport{DialContext: dial.DialContext, TLSHandshakeTimeout: 5 * time.Second,
 			MaxIdleConns: 10, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-}
-
-// special are networks that netip does not know to be none of the public.
-var special = []netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
-	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("198.51.100.0/24"),
-	netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("64:ff9b::/96"),
-	netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("2001::/32"), netip.MustParsePrefix("2002::/16"),
-	netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("100::/64"),
-}
-
-func public(a netip.Addr) bool {
-	a = a.Unmap()
-	if !a.IsGlobalUnicast() || a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.Zone() != "" {
-		return false
-	}
-	return !listed(a, special)
 }
 
 // get fetches a document. Errors say what happened and never the address,

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -151,20 +150,6 @@ func TestICalLayers(t *testing.T) {
 		brevet.Primary: {URLFile: "rotas/first"}, brevet.Secondary: {URL: server.URL + "/two.ics"}}}}, noon)
 	if err != nil || len(got) != 2 || got[0].Name != "one" || got[0].Layer != brevet.Primary || got[1].Name != "two" || got[1].Layer != brevet.Secondary {
 		t.Errorf("%v (%v)", got, err)
-	}
-}
-
-func TestPublic(t *testing.T) {
-	for _, s := range []string{"127.0.0.1", "10.1.2.3", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "::1", "::ffff:127.0.0.1", "fe80::1", "fd00:ec2::254",
-		"::", "224.0.0.1", "255.255.255.255", "64:ff9b::7f00:1", "2002:7f00:1::", "198.18.0.1"} {
-		if oncall.Public(netip.MustParseAddr(s)) {
-			t.Errorf("%s counts as public", s)
-		}
-	}
-	for _, s := range []string{"8.8.8.8", "2606:4700::1111"} {
-		if !oncall.Public(netip.MustParseAddr(s)) {
-			t.Errorf("%s does not count as public", s)
-		}
 	}
 }
 

@@ -152,6 +152,13 @@ func TestPublicOnly(t *testing.T) {
 	}
 }
 
+// TestNoProxy: through a proxy it would be the proxy's address that is judged.
+func TestNoProxy(t *testing.T) {
+	if oncall.New(oncall.Config{}).HTTP.Transport.(*http.Transport).Proxy != nil {
+		t.Error("a proxy is asked for")
+	}
+}
+
 func FuzzOnCalls(f *testing.F) {
 	f.Add(`{"oncalls":[` + oncallJSON("PSCHED", "PPOL", "PENG", 1, "2026-11-23T08:00:00Z", "2026-11-30T08:00:00Z") + `],"more":false}`)
 	f.Add(`{"oncalls":[{"schedule":null,"start":null}],"more":true}`)
