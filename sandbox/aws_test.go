@@ -40,7 +40,7 @@ const (
 // cloud is a simulated AWS on loopback with the key of its one customer's
 // issuer.
 type cloud struct {
-	t        *testing.T
+	t        testing.TB
 	aws      *sandbox.AWS
 	cfg      sandbox.AWSConfig
 	url      string
@@ -55,7 +55,7 @@ type cloud struct {
 
 // newCloud is a cloud in whose accounts a small stack with the roles is
 // deployed.
-func newCloud(t *testing.T) *cloud {
+func newCloud(t testing.TB) *cloud {
 	t.Helper()
 	c := newBareCloud(t)
 	c.deploy()
@@ -63,7 +63,7 @@ func newCloud(t *testing.T) *cloud {
 }
 
 // newBareCloud is a cloud whose accounts hold nothing yet.
-func newBareCloud(t *testing.T) *cloud {
+func newBareCloud(t testing.TB) *cloud {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -131,7 +131,7 @@ func (c *cloud) sign(claims any) string {
 	return signWith(c.t, jose.ES256, c.key, "k1", claims)
 }
 
-func signWith(t *testing.T, alg jose.SignatureAlgorithm, key any, kid string, claims any) string {
+func signWith(t testing.TB, alg jose.SignatureAlgorithm, key any, kid string, claims any) string {
 	t.Helper()
 	options := &jose.SignerOptions{}
 	if kid != "" {

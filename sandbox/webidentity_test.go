@@ -5,8 +5,11 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"maps"
+	"net/http/httptest"
 	"net/url"
 	"strconv"
 	"strings"
@@ -245,4 +248,40 @@ func TestTagsAndSourceNeedTrust(t *testing.T) {
 			t.Errorf("%+v: %d\n%s", tt, status, body)
 		}
 	}
+}
+
+// FuzzWebIdentity has STS read tokens: any text, and any claims under a good
+// signature. It answers, and lets nobody in whom the claims do not name.
+func FuzzWebIdentity(f *testing.F) {
+	c := newCloud(f)
+	good := c.form("Admin")
+	claims, err := json.Marshal(c.claims("Admin"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good.Get("WebIdentityToken"), string(claims))
+	f.Add("", "{}")
+	f.Add("a.b.c", "[]")
+	f.Add("eyJhbGciOiJub25lIn0.e30.", `{"iss":1,"aud":["x"],"exp":1e999}`)
+	f.Add("eyJhbGciOiJFUzI1NiIsImtpZCI6ImsxIn0..", `{"iss":"https://issuer.brevet.invalid/c/cu_x","https://aws.amazon.com/tags":{"principal_tags":null}}`)
+	f.Fuzz(func(t *testing.T, token, payload string) {
+		for _, text := range []string{token, signWith(t, jose.ES256, c.key, "k1", payload)} {
+			form := maps.Clone(good)
+			form["WebIdentityToken"] = []string{text}
+			r := httptest.NewRequestWithContext(t.Context(), "POST", c.url+"/", strings.NewReader(form.Encode()))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			rec := httptest.NewRecorder()
+			c.aws.ServeHTTP(rec, r)
+			var said struct {
+				Issuer  string `json:"iss"`
+				Subject string `json:"sub"`
+			}
+			switch {
+			case rec.Code >= 500:
+				t.Fatalf("%q: %d %s", text, rec.Code, rec.Body)
+			case rec.Code == 200 && text != token && (json.Unmarshal([]byte(payload), &said) != nil || said.Issuer != c.accounts[0].Issuer || said.Subject == ""):
+				t.Fatalf("%q was let in", payload)
+			}
+		}
+	})
 }
