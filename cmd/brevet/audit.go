@@ -29,6 +29,9 @@ func (c *cli) auditLs() *cobra.Command {
 	last := 50
 	cmd := c.command("ls", "List what happened, newest last", manual.Exactly(),
 		func(ctx context.Context, s *session, _ []string) error {
+			if last < 1 {
+				return brevet.Errorf(brevet.Invalid, "--last %d: one entry at least", last).WithHint("for example: --last 50")
+			}
 			ctx, cancel := brief(ctx)
 			defer cancel()
 			cp, err := s.Checkpoint(ctx)

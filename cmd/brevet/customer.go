@@ -180,7 +180,7 @@ func (c *cli) customerOffboard() *cobra.Command {
 	var in api.Offboard
 	cmd := c.command("offboard NAME --reason TEXT", "End a customer for good: all grants, requests and ways in", manual.Exactly("NAME"),
 		func(ctx context.Context, s *session, args []string) (err error) {
-			if in.Reason, err = brevet.CleanText("reason", in.Reason, brevet.MaxReason); err != nil {
+			if in.Reason, err = reasonGiven(in.Reason, "the contract ended"); err != nil {
 				return err
 			}
 			ctx, cancel := brief(ctx)

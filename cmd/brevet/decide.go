@@ -43,6 +43,7 @@ func (c *cli) decision(verb, short string, yes bool) *cobra.Command {
 		})
 	cmd.Flags().StringVar(&comment, "comment", "", "a line of `TEXT` for the requester and the log")
 	cmd.Flags().BoolVar(&all, "all", false, "all that was asked together with it")
+	cmd.ValidArgsFunction = c.completeRequest("decide")
 	return c.flagJSON(cmd)
 }
 

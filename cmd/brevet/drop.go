@@ -14,7 +14,7 @@ import (
 )
 
 func (c *cli) drop() *cobra.Command {
-	return c.flagJSON(c.commandAt("drop GRANT", "Hand access back; a TARGET names your only grant there", manual.Exactly("GRANT"),
+	cmd := c.flagJSON(c.commandAt("drop GRANT", "Hand access back; a TARGET names your only grant there", manual.Exactly("GRANT"),
 		func(ctx context.Context, s *session, args []string) error {
 			ctx, cancel := brief(ctx)
 			defer cancel()
@@ -33,6 +33,8 @@ func (c *cli) drop() *cobra.Command {
 			}
 			return c.print(r, func() { c.tell("Handed back: %s. %s", r.Grant.Target, outstanding(r, s)) })
 		}))
+	cmd.ValidArgsFunction = c.completeGrant("mine")
+	return cmd
 }
 
 // grantOf reads a grant's id, or finds the caller's only live grant for a
@@ -40,7 +42,11 @@ func (c *cli) drop() *cobra.Command {
 func (s *session) grantOf(ctx context.Context, arg string) (string, error) {
 	if !strings.Contains(arg, "/") {
 		id, err := brevet.ParseID[brevet.GrantID](arg)
-		return string(id), err
+		if err != nil {
+			return "", brevet.Errorf(brevet.Invalid, "%q is neither a grant (gr_…) nor a target (ACCOUNT/ROLE)", brevet.Printable(clip(arg, 40))).
+				WithHint("brevet grants lists yours")
+		}
+		return string(id), nil
 	}
 	target, err := brevet.ParseTarget(arg)
 	if err != nil {

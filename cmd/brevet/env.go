@@ -70,6 +70,7 @@ func (c *cli) env() *cobra.Command {
 	}
 	cmd.ValidArgsFunction = c.completeTarget
 	cmd.Flags().StringVar(&name, "shell", "", "write for this `SHELL`: bash, zsh, fish or powershell; default: yours")
+	choices(cmd, "shell", "bash", "zsh", "fish", "powershell")
 	cmd.Flags().StringVar(&remaining, "min-remaining", "", "refuse what lives shorter than this `TIME`, as 45m")
 	cmd.Flags().BoolVar(&unset, "unset", false, "print what takes it away again")
 	return cmd

@@ -28,7 +28,7 @@ func (c *cli) extend() *cobra.Command {
 			return c.print(r, func() { c.showExtended(s, r) })
 		})
 	cmd.Example = "  brevet extend acme-prod/Admin --for 1h --reason \"the restore takes longer\""
-	cmd.ValidArgsFunction = c.completeTarget
+	cmd.ValidArgsFunction = c.completeGrant("mine")
 	cmd.Flags().StringVar(&in.Duration, "for", "", "by this `TIME`, as 1h")
 	cmd.Flags().StringVar(&in.Reason, "reason", "", "why: a line of `TEXT` for the approver and the log")
 	cmd.Flags().StringVar(&in.Ticket, "ticket", "", "the `NUMBER` of a ticket")

@@ -5,7 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/api"
 	"github.com/brevet-access/brevet/manual"
 )
@@ -15,7 +14,7 @@ func (c *cli) offboard() *cobra.Command {
 	var wait bool
 	cmd := c.command("offboard WHO --reason TEXT", "End a person for good: sign-ins, requests, grants, sessions", manual.Exactly("WHO"),
 		func(ctx context.Context, s *session, args []string) (err error) {
-			if in.Reason, err = brevet.CleanText("reason", in.Reason, brevet.MaxReason); err != nil {
+			if in.Reason, err = reasonGiven(in.Reason, "left the company"); err != nil {
 				return err
 			}
 			short, cancel := brief(ctx)

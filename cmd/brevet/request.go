@@ -30,7 +30,7 @@ func (c *cli) request() *cobra.Command {
 			return c.print(r, func() { c.showAsked(s, r, in.wait) })
 		})
 	cmd.Long = requestHelp
-	cmd.ValidArgsFunction = c.completeTarget
+	cmd.ValidArgsFunction = c.completeWith(true, askable)
 	f := cmd.Flags()
 	f.StringVar(&in.duration, "for", "", "for this `TIME`, as 1h")
 	f.StringVar(&in.reason, "reason", "", "why: a line of `TEXT` for the approver and the log")

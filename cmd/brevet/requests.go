@@ -35,6 +35,7 @@ func (c *cli) requests() *cobra.Command {
 	cmd.Flags().BoolVar(&all, "all", false, "everybody's that you may see")
 	cmd.Flags().BoolVar(&decide, "decide", false, "those that wait for your decision")
 	cmd.Flags().StringVar(&l.State, "state", "", "only those in this `STATE`: pending, approved, denied, withdrawn or lapsed")
+	choices(cmd, "state", "pending", "approved", "denied", "withdrawn", "lapsed")
 	cmd.Flags().IntVar(&l.Limit, "limit", 0, "show at most `N`")
 	cmd.MarkFlagsMutuallyExclusive("all", "decide")
 	return c.flagJSON(cmd)

@@ -19,17 +19,20 @@ func (c *cli) revoke() *cobra.Command {
 	cmd := c.command("revoke [GRANT] --reason TEXT", "End grants, and cut off what is out under them", cobra.MaximumNArgs(1),
 		func(ctx context.Context, s *session, args []string) (err error) {
 			if len(args) == 1 {
-				id, err := brevet.ParseID[brevet.GrantID](args[0])
-				if err != nil {
-					return err
-				}
-				in.Grant = string(id)
+				in.Grant = args[0] // so far
 			}
 			if n := given(in); n != 1 {
 				return brevet.Errorf(brevet.Invalid, "say what to revoke: a GRANT, --person WHO, --account NAME, or --everything").WithHint("brevet grants --all lists grants")
 			}
-			if in.Reason, err = brevet.CleanText("reason", in.Reason, brevet.MaxReason); err != nil {
+			if in.Reason, err = reasonGiven(in.Reason, "laptop stolen"); err != nil {
 				return err
+			}
+			if in.Grant != "" {
+				short, cancel := brief(ctx)
+				defer cancel()
+				if in.Grant, err = s.grantOf(short, in.Grant); err != nil {
+					return err
+				}
 			}
 			if in.Grant != "" && !wait {
 				return c.revokeOne(ctx, s, in)
@@ -51,7 +54,10 @@ What is out already is cut off by the customer's revoker, which is then seen to
 work: a session of brevet's own with the grant's tag must be refused. With
 --wait the command stays until that was seen. What cannot be cut off, because
 the account's stack has no revoker, is shown with the moment at which it dies by
-itself. Grants of others need the right revoke at their customer.`
+itself. A
+TARGET names your only grant there. Grants of others need the right revoke at
+their customer.`
+	cmd.ValidArgsFunction = c.completeGrant("all")
 	f := cmd.Flags()
 	f.StringVar(&in.Person, "person", "", "end every grant of `WHO`, by handle or id")
 	f.StringVar(&in.Account, "account", "", "end every grant in the account `NAME`")
@@ -59,6 +65,14 @@ itself. Grants of others need the right revoke at their customer.`
 	f.StringVar(&in.Reason, "reason", "", "why: a line of `TEXT` for the log")
 	f.BoolVar(&wait, "wait", false, "wait until AWS was seen to refuse")
 	return c.flagJSON(cmd)
+}
+
+// reasonGiven is a reason that the log can take.
+func reasonGiven(reason, example string) (string, error) {
+	if strings.TrimSpace(reason) == "" {
+		return "", brevet.Errorf(brevet.Invalid, "a reason is needed").WithHint("say why: --reason %q", example)
+	}
+	return brevet.CleanText("reason", reason, brevet.MaxReason)
 }
 
 // given counts what is said of what to revoke.

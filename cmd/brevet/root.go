@@ -1,11 +1,9 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"runtime"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -99,25 +97,4 @@ returns 73 (conflict) when the log is not whole, brevet lint when it found
 something as bad as --fail-on says, brevet stack prove and probe when something
 is not as it should be, and brevet stack diff when something would change.`)
 	return &cobra.Command{Use: "exit-codes", Short: "Exit codes, and what they mean", Long: b.String()}
-}
-
-// completeTarget offers the targets that one may ask for.
-func (c *cli) completeTarget(cmd *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveDefault
-	}
-	s, err := c.session()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), 2*time.Second)
-	defer cancel()
-	targets, _ := s.Targets(ctx)
-	var out []cobra.Completion
-	for _, t := range targets {
-		if plain(t.Target) && strings.HasPrefix(t.Target, typed) {
-			out = append(out, t.Target)
-		}
-	}
-	return out, cobra.ShellCompDirectiveNoFileComp
 }

@@ -14,7 +14,7 @@ import (
 // show returns the command that says everything about a request, or about all
 // of one intent.
 func (c *cli) show() *cobra.Command {
-	return c.flagJSON(c.command("show REQUEST", "Show all about a request, or a batch (bt_…)", manual.Exactly("REQUEST"),
+	cmd := c.flagJSON(c.command("show REQUEST", "Show all about a request, or a batch (bt_…)", manual.Exactly("REQUEST"),
 		func(ctx context.Context, s *session, args []string) error {
 			ctx, cancel := brief(ctx)
 			defer cancel()
@@ -51,6 +51,8 @@ func (c *cli) show() *cobra.Command {
 				c.showOthers(r, b)
 			})
 		}))
+	cmd.ValidArgsFunction = c.completeRequest("")
+	return cmd
 }
 
 // showRequest writes what an approver should know, one fact a line.

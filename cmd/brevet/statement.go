@@ -48,6 +48,7 @@ from the log, and says from which. You need the right audit or view there.`
 	f.StringVar(&from, "from", "", "from this `DAY`, or time, on (default 30 days before --to)")
 	f.StringVar(&to, "to", "", "to this `DAY`, or time (default now)")
 	f.StringVar(&format, "format", "csv", "as `FORMAT`: csv, json or html")
+	choices(cmd, "format", "csv", "json", "html")
 	f.StringVar(&out, "out", "", "the `FILE` to write; default: stdout")
 	return c.flagJSON(cmd)
 }

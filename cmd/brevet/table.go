@@ -94,6 +94,10 @@ func (c *cli) width() int {
 	return columns
 }
 
+// wraps reports whether an answer is to be broken into lines that fit: not where
+// a program reads it.
+func (c *cli) wraps() bool { return widthOf(c.out) > 0 }
+
 // tellWrapped writes a text in lines that fit, the first after indent, the
 // others after hang. A word that is longer stays whole, so that it can be
 // copied.

@@ -33,7 +33,11 @@ func (c *cli) showWhy(w api.Why) {
 	c.tell("%s", sentence(speak(w.Summary)))
 	needs(c.tell, w.Unmet, w.Summary, w.Next)
 	for _, f := range w.Facts {
-		c.tell("  - %s", speak(f))
+		if c.wraps() {
+			c.tellWrapped("  - ", "    ", speak(f))
+		} else {
+			c.tell("  - %s", speak(f))
+		}
 	}
 	if w.Next != "" {
 		c.tell("next: %s", w.Next)

@@ -10,7 +10,7 @@ import (
 )
 
 func (c *cli) withdraw() *cobra.Command {
-	return c.flagJSON(c.command("withdraw REQUEST", "Take your own request back", manual.Exactly("REQUEST"),
+	cmd := c.flagJSON(c.command("withdraw REQUEST", "Take your own request back", manual.Exactly("REQUEST"),
 		func(ctx context.Context, s *session, args []string) error {
 			id, err := brevet.ParseID[brevet.RequestID](args[0])
 			if err != nil {
@@ -24,4 +24,6 @@ func (c *cli) withdraw() *cobra.Command {
 			}
 			return c.print(r, func() { c.tell("Withdrawn: %s.", r.Target) })
 		}))
+	cmd.ValidArgsFunction = c.completeRequest("mine")
+	return cmd
 }
