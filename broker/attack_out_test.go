@@ -118,17 +118,31 @@ func TestAttackRevocationForgotten(t *testing.T) {
 	}
 }
 
-// TestAttackHiddenShells deletes the sessions of a grant: the shells that were
-// opened under it are ended with it all the same.
+// TestAttackHiddenShells edits the rows of a grant: the shells that were opened
+// under it are ended with it all the same.
 func TestAttackHiddenShells(t *testing.T) {
-	h := newHouse(t)
-	h.Config.Shells = func(brevet.Account, brevet.Role) bool { return true }
-	got := h.granted(h.login("engineer"), h.login("lead"), "acme-prod/SRE")
-	h.edit(`DELETE FROM sessions`)
-	h.advance(3 * time.Hour)
-	h.sweep()
-	if left := h.db.OpenRevocations(); len(left) != 1 {
-		t.Errorf("%d ends of shells are begun under %s", len(left), got.Grant.ID)
+	for _, edit := range []string{`DELETE FROM sessions`, `UPDATE grants SET end_at = 9000000000000000`, `UPDATE grants SET state = 'ended'`, `DELETE FROM grants`} {
+		h := newHouse(t)
+		h.Config.Shells = func(brevet.Account, brevet.Role) bool { return true }
+		got := h.granted(h.login("engineer"), h.login("lead"), "acme-prod/SRE")
+		h.sweep()
+		h.unbound(edit)
+		for range 3 {
+			h.advance(time.Hour)
+			_ = h.Sweep(t.Context()) // which tells of the row that is gone
+		}
+		ended, begun := 0, 0
+		for _, k := range h.events() {
+			switch k {
+			case brevet.GrantEnded:
+				ended++
+			case brevet.RevocationRequested:
+				begun++
+			}
+		}
+		if ended != 1 || begun != 1 {
+			t.Errorf("%s: grant %s ended %d times, its shells %d times", edit, got.Grant.ID, ended, begun)
+		}
 	}
 }
 

@@ -119,7 +119,8 @@ type Broker struct {
 	revoking *revoking  // revocations that are carried out
 	doors    doors
 	strays   strays
-	guesses  guesses // sealed codes that were wrong lately
+	unfound  atomic.Int64 // when grants were last looked for that rows hide, in Unix seconds
+	guesses  guesses      // sealed codes that were wrong lately
 }
 
 // ruling is the version of the catalog that is in force.

@@ -25,6 +25,7 @@ func (b *Broker) Sweep(ctx context.Context) error {
 	for _, sweep := range []func(context.Context) error{
 		b.follow,
 		b.sweepGrants,
+		b.sweepHidden,
 		b.sweepStarts,
 		b.sweepRequests,
 		b.sweepWaiting,
@@ -58,6 +59,53 @@ func (b *Broker) sweepGrants(ctx context.Context) error {
 				return err
 			}
 			if err := tx.PutGrant(g); err != nil {
+				return err
+			}
+			if err := b.killShells(tx, g, clock); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// sweepHidden ends, once a minute, the grants that are over by the log and were
+// not found by their rows, which somebody may have edited: else their shells
+// would live on.
+func (b *Broker) sweepHidden(ctx context.Context) error {
+	now := b.now()
+	last := b.unfound.Load()
+	if since := now.Unix() - last; since >= 0 && since < 60 || !b.unfound.CompareAndSwap(last, now.Unix()) {
+		return nil
+	}
+	var over []brevet.GrantID
+	err := b.DB.View(ctx, func(tx *store.Tx) error {
+		over = nil
+		for _, i := range tx.HeldAt("") {
+			e, err := tx.Proven(i)
+			if err == nil && e.Kind != brevet.GrantOpened && e.End != nil && !now.Before(*e.End) && len(over) < sweepBatch {
+				over = append(over, e.Grant)
+			}
+		}
+		return nil
+	})
+	if err != nil || over == nil {
+		return err
+	}
+	return b.DB.Update(ctx, func(tx *store.Tx) error {
+		for _, id := range over {
+			g, err := grantByLog(tx, id)
+			if err != nil || tx.GrantOver(id) {
+				continue
+			}
+			g, events, err := g.Expire(clock, tx.Now())
+			if err != nil {
+				continue // it was extended meanwhile
+			}
+			if _, err := record(tx, events); err != nil {
+				return err
+			}
+			if err := putEnded(tx, g); err != nil {
 				return err
 			}
 			if err := b.killShells(tx, g, clock); err != nil {
