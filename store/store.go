@@ -61,6 +61,8 @@ type DB struct {
 	unlock  func()
 
 	queue   chan *job
+	callers atomic.Int64  // in Update
+	turn    sync.Mutex    // whose turn it is to write; guards what is the writer's
 	closing chan struct{} // closed to end the writer
 	gone    chan struct{} // closed when it has ended
 	writer  sync.WaitGroup
@@ -154,6 +156,7 @@ func (db *DB) Close() error {
 	db.jobs.stop()
 	close(db.closing)
 	db.writer.Wait()
+	db.turn.Lock() // for good: a caller who is alone writes without the writer
 	if db.disk != nil {
 		db.disk.close()
 	}

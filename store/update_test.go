@@ -298,7 +298,7 @@ func TestMisuse(t *testing.T) {
 			wantKind(t, db.Update(ctx, func(*store.Tx) error { t.Error("ran for a caller who is gone"); return nil }), brevet.Unavailable)
 		}
 		wantKind(t, db.Update(t.Context(), func(*store.Tx) error { panic("oh") }), brevet.Internal)
-		wantKind(t, db.Update(t.Context(), func(*store.Tx) error { runtime.Goexit(); return nil }), brevet.Internal)
+		goexit(t, db)
 		var kept *store.Tx
 		update(t, db, func(tx *store.Tx) error { kept = tx; return nil })
 		isKind[int64](t, brevet.Internal)(kept.Record(brevet.Event{Kind: brevet.KeyRotated}))
@@ -309,6 +309,31 @@ func TestMisuse(t *testing.T) {
 		wantKind(t, db.View(t.Context(), func(*store.Tx) error { return nil }), brevet.Unavailable)
 		wantKind(t, db.Ping(t.Context()), brevet.Unavailable)
 	})
+}
+
+// goexit has closures end their goroutine, as t.Fatal does: their caller's
+// where there is one caller, else the writer's, and then the caller is told.
+func goexit(t *testing.T, db *store.DB) {
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		db.Update(t.Context(), func(*store.Tx) error { runtime.Goexit(); return nil })
+		t.Error("a caller goes on whose goroutine was ended")
+	})
+	wg.Wait()
+	err := db.Update(t.Context(), func(*store.Tx) error {
+		began := make(chan struct{})
+		wg.Go(func() {
+			close(began)
+			wantKind(t, db.Update(t.Context(), func(*store.Tx) error { runtime.Goexit(); return nil }), brevet.Internal)
+		})
+		<-began
+		for db.Callers() < 2 {
+			runtime.Gosched()
+		}
+		return nil
+	})
+	ok(t, "Update", err)
+	wg.Wait()
 }
 
 func TestNow(t *testing.T) {

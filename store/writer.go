@@ -32,8 +32,8 @@ type job struct {
 func (j *job) finish(err error) { j.err = err; close(j.done) }
 
 // Update runs fn in a transaction and returns once everything that fn wrote
-// and recorded is durable, or nothing of it is there. fn runs on the writer's
-// goroutine, maybe more than once: it decides first and writes then, does
+// and recorded is durable, or nothing of it is there. fn runs with the writer's
+// turn, mostly on its goroutine, maybe more than once: it decides first and writes then, does
 // nothing but call methods of tx, no I/O, and keeps tx to itself. An error of
 // fn is returned as it is. If it is not known whether the commit arrived, the
 // error is of kind [brevet.Unavailable]; if a clock is wrong,
@@ -45,6 +45,13 @@ func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 		return errClosed
 	case ctx.Err() != nil: // a select chooses at random where more than one case is ready
 		return gaveUp(ctx)
+	}
+	alone := db.callers.Add(1) == 1
+	defer db.callers.Add(-1)
+	if alone && db.turn.TryLock() {
+		db.runAlone(j)
+		<-j.done
+		return j.err
 	}
 	select {
 	case db.queue <- j:
@@ -75,6 +82,18 @@ func gaveUp(ctx context.Context) error {
 	return brevet.Errorf(brevet.Unavailable, "nothing was changed: the time to wait was over").WithCause(ctx.Err())
 }
 
+// runAlone runs the batch of the only caller there is on their own goroutine:
+// to wake the writer and to be woken by it takes as long as a statement.
+func (db *DB) runAlone(j *job) {
+	defer db.turn.Unlock() // also if fn ends the goroutine
+	if db.closed.Load() {
+		j.finish(errClosed)
+		return
+	}
+	j.taken.Store(true)
+	db.run([]*job{j})
+}
+
 // write is the writer: it runs batches until the database is closed.
 func (db *DB) write() {
 	jobs := make([]*job, 0, maxBatch)
@@ -85,6 +104,7 @@ func (db *DB) write() {
 		}
 		select {
 		case j := <-db.queue:
+			db.turn.Lock()
 			jobs = db.gather(append(jobs[:0], j), pause)
 		case <-db.closing:
 			return
@@ -92,6 +112,7 @@ func (db *DB) write() {
 		if len(jobs) > 0 {
 			db.runGuarded(jobs)
 		}
+		db.turn.Unlock()
 	}
 }
 
@@ -136,6 +157,7 @@ func (db *DB) runGuarded(jobs []*job) {
 	answered := false
 	defer func() {
 		if !answered {
+			defer db.turn.Unlock()
 			for _, j := range jobs {
 				select {
 				case <-j.done:
