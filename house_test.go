@@ -23,7 +23,7 @@ const module = "github.com/brevet-access/brevet"
 // floors, so those of one floor never meet. Rooms that are planned and not
 // built have their place already. "." is the root.
 var floors = [][]string{
-	{".", "iam"},
+	{".", "iam", "network"},
 	{"policy", "audit", "signer", "api", "notify", "notify/smtpd", "oncall", "activity", "keychain", "glass", "manual", "idp/oidc", "idp/saml", "idp/scim", "idp/spiffe"},
 	{"catalog", "store", "store/pgtest", "client", "handout", "inventory", "leastpriv", "cloud/aws", "cloud/aws/mototest", "cloud/gcp", "cloud/azure"},
 	{"broker", "stack"},

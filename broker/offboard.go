@@ -144,11 +144,12 @@ func (b *Broker) count(tx *store.Tx, id brevet.CustomerID, o *Offboarding) error
 	}
 	out, _ := b.provenAt(tx, tx.OutAt(""), store.GrantFilter{Customers: []brevet.CustomerID{id}})
 	for _, e := range out {
+		if slices.ContainsFunc(live, func(s brevet.Session) bool { return s.Grant == e.Grant }) {
+			continue // the row knows the exact moment, the log that of the intent
+		}
+		o.Sessions++
 		if until, _ := tx.OutUntil(e.Grant); until.After(o.Until) {
 			o.Until = until
-		}
-		if !slices.ContainsFunc(live, func(s brevet.Session) bool { return s.Grant == e.Grant }) {
-			o.Sessions++
 		}
 	}
 	return err

@@ -48,7 +48,7 @@ func (c *carrying) tell(ctx context.Context, list []brevet.Revocation, shells bo
 	defer free()
 	ctx, cancel := context.WithTimeout(ctx, tellPatience)
 	defer cancel()
-	e, err := b.openOwn(ctx, revoker, c.rules, c.account, brevet.Role{Name: brevet.RevokeRole, MFA: brevet.Rung24h}, fmt.Sprintf("end what is out under %d grants", len(list)))
+	e, err := b.openOwn(ctx, revoker, c.rules, c.account, brevet.Role{Name: brevet.RevokeRole, MFA: brevet.Rung24h}, endWhatIsOut(len(list)))
 	if err != nil {
 		return nil, err
 	}
@@ -301,4 +301,12 @@ func (c *carrying) refused(ctx context.Context, p probing, role brevet.RoleName,
 		}
 	}
 	return denied == len(allowed), nil
+}
+
+// endWhatIsOut is the reason of an errand to the revoker.
+func endWhatIsOut(grants int) string {
+	if grants == 1 {
+		return "end what is out under a grant"
+	}
+	return fmt.Sprintf("end what is out under %d grants", grants)
 }

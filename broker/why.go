@@ -76,7 +76,7 @@ func (b *Broker) Why(ctx context.Context, c brevet.Caller, target string) (Why, 
 // the glass for it: with the provider there, without it, and without brevet.
 func urgent(account brevet.Account, role brevet.Role, all []brevet.Role, rule *brevet.BreakGlass) []string {
 	target := brevet.Target{Account: account.Name, Role: role.Name}
-	facts := []string{fmt.Sprintf("in an emergency: brevet break-glass %s; nobody approves, everybody is told, %s reviews it", target, rule.Review)}
+	facts := []string{fmt.Sprintf("in an emergency: brevet break-glass %s; nobody approves, everybody is told, and it is reviewed by %s", target, rule.Review)}
 	if admitsGlass(account, role) && !rule.Codes.Empty() {
 		facts = append(facts, fmt.Sprintf("while the identity provider is down: brevet break-glass %s --codes, with a sealed code of yours and one of %s; brevet codes ls says who has some", target, rule.Codes))
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/network"
 )
 
 // Dialer connects to public addresses only: what a name stands for is judged
@@ -50,7 +51,7 @@ func (d *Dialer) allows(a netip.Addr) bool {
 			return true
 		}
 	}
-	return brevet.PublicAddr(a)
+	return network.Public(a)
 }
 
 // HTTP returns a client that dials by d, knows no proxy and follows no

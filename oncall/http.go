@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/brevet-access/brevet"
+	"github.com/brevet-access/brevet/network"
 )
 
 // Fit reports whether a source may be asked at the address: by https, or by
@@ -38,7 +39,7 @@ func listed(a netip.Addr, networks []netip.Prefix) bool {
 func publicOnly(allow []netip.Prefix) *http.Client {
 	dial := &net.Dialer{Timeout: 5 * time.Second, Control: func(_, address string, _ syscall.RawConn) error {
 		at, err := netip.ParseAddrPort(address)
-		if err != nil || !brevet.PublicAddr(at.Addr()) && !listed(at.Addr().Unmap(), allow) {
+		if err != nil || !network.Public(at.Addr()) && !listed(at.Addr().Unmap(), allow) {
 			return errors.New("not a public address")
 		}
 		return nil

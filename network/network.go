@@ -1,13 +1,14 @@
-package brevet
+// Package network judges addresses that somebody else chose.
+package network
 
 import "net/netip"
 
-// PublicAddr reports whether an address is one of the public internet. The
+// Public reports whether an address is one of the public internet. The
 // server connects to no other where somebody else says where to: a name stands
 // for whatever its owner wants, so what counts is the address that is about to
 // be connected to. An IPv4 address that is written as an IPv6 one is judged as
 // the IPv4 address.
-func PublicAddr(a netip.Addr) bool {
+func Public(a netip.Addr) bool {
 	if a.Zone() != "" {
 		return false
 	}
