@@ -20,14 +20,12 @@ const (
 UPDATE head SET epoch = $1::bigint, size = $2::bigint, note = $3::bytea WHERE id = 1`
 )
 
-// chunk is how many entries one statement writes on SQLite, where binding is
-// what costs.
-const chunk = 8
-
-var (
-	insertOne   = insertEvents(1)
-	insertChunk = insertEvents(chunk)
-)
+// chunks are how many entries one statement writes on SQLite: the more, the
+// less each costs.
+var chunks = [...]struct {
+	rows  int
+	query string
+}{{32, insertEvents(32)}, {8, insertEvents(8)}, {1, insertEvents(1)}}
 
 func insertEvents(rows int) string {
 	one := "(" + strings.Repeat("?, ", 8) + "?)" // the driver looks the names of others up
@@ -65,22 +63,22 @@ func (b *batch) seal() audit.Head {
 }
 
 func (b *batch) appendSQLite(tx *Tx) error {
-	args := make([]any, 0, 9*chunk)
-	for rest := b.entries; len(rest) > 0; {
-		n, query := 1, insertOne
-		if len(rest) >= chunk {
-			n, query = chunk, insertChunk
+	args := make([]any, 0, 9*min(len(b.entries), chunks[0].rows))
+	for rest, c := b.entries, 0; len(rest) > 0; {
+		if len(rest) < chunks[c].rows {
+			c++
+			continue
 		}
 		args = args[:0]
-		for i := range rest[:n] {
+		for i := range rest[:chunks[c].rows] {
 			e := &rest[i]
 			args = append(args, position(b.head.Epoch, e.index), e.leaf.Time.UnixMicro(), string(e.leaf.Kind), string(e.customer),
 				e.leaf.Seq, e.salt[:], e.details, e.leaf.Details[:], flatten(e.hashes))
 		}
-		if _, err := tx.exec(query, args...); err != nil {
+		if _, err := tx.exec(chunks[c].query, args...); err != nil {
 			return err
 		}
-		rest = rest[n:]
+		rest = rest[chunks[c].rows:]
 	}
 	return nil
 }
