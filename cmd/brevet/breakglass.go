@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,7 +30,7 @@ func (c *cli) breakGlass() *cobra.Command {
 			s.HTTP.Timeout = glassLimit
 			g, err := s.BreakGlass(ctx, in)
 			if err != nil {
-				return err
+				return orOffline(err)
 			}
 			return c.print(g, func() { c.showGlass(s, g) })
 		})
@@ -44,6 +46,14 @@ func (c *cli) breakGlass() *cobra.Command {
 	c.flagOffline(cmd, &in)
 	cmd.AddCommand(c.shareGlass(), c.importGlass())
 	return c.flagJSON(cmd)
+}
+
+// orOffline names the way in that needs no server, where no server answered.
+func orOffline(err error) error {
+	if _, none := errors.AsType[*url.Error](err); none {
+		return brevet.AsError(err).WithHint("with brevet down: --offline, for a role that opens so (docs/break-glass.md)")
+	}
+	return err
 }
 
 // checkGlass checks what is asked for before anybody is bothered with it.
