@@ -27,7 +27,7 @@ func newest(tx *store.Tx, id string, index int64) bool {
 // that nothing in it ended them.
 func provePerson(tx *store.Tx, p brevet.Person) error {
 	if tx.PersonOver(p.ID) || !p.Ended.IsZero() {
-		return brevet.Errorf(brevet.Unauthenticated, "this person's access has been ended")
+		return brevet.Errorf(brevet.Unauthenticated, "this person's access has been ended").WithHint("for good; who returns is a new person, under a new handle (docs/ending.md)")
 	}
 	e, err := tx.Proven(p.Leaf)
 	if err != nil {

@@ -93,13 +93,14 @@ func (s *server) turnBack(w http.ResponseWriter, r *http.Request, in broker.Logi
 		return
 	}
 	p, _ := s.problem(r.Context(), err)
-	go303(w, s.back(broker.LoginDone{RedirectURI: in.RedirectURI, State: in.State}, saidNo(p.Kind, p.Detail)))
+	go303(w, s.back(broker.LoginDone{RedirectURI: in.RedirectURI, State: in.State}, saidNo(p)))
 }
 
-// saidNo is a refusal as an answer of an authorization endpoint.
-func saidNo(kind brevet.Kind, message string) url.Values {
+// saidNo is a refusal as an answer of an authorization endpoint, with the hint,
+// which RFC 6749 has no place for, in one of its own.
+func saidNo(p *api.Problem) url.Values {
 	code := "access_denied"
-	switch kind {
+	switch p.Kind {
 	case brevet.Invalid:
 		code = "invalid_request"
 	case brevet.Unavailable:
@@ -107,7 +108,11 @@ func saidNo(kind brevet.Kind, message string) url.Values {
 	case brevet.Internal:
 		code = "server_error"
 	}
-	return url.Values{"error": {code}, "error_description": {message}}
+	out := url.Values{"error": {code}, "error_description": {p.Detail}}
+	if p.Hint != "" {
+		out.Set("hint", p.Hint)
+	}
+	return out
 }
 
 func goodState(s string) bool { return len(s) <= maxState && printableASCII(s) }
@@ -218,7 +223,7 @@ func (s *server) callback(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err != nil && s.returns(done.RedirectURI):
 		p, _ := s.problem(r.Context(), err)
-		go303(w, s.back(done, saidNo(p.Kind, p.Detail)))
+		go303(w, s.back(done, saidNo(p)))
 	case err != nil:
 		s.failPage(w, r, err)
 	case done.RedirectURI == "":

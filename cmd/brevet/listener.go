@@ -81,6 +81,9 @@ func (l *landing) read(q url.Values) landed {
 		}
 		what = strings.TrimRight(strings.ToValidUTF8(brevet.Printable(what), "?"), ".")
 		kind, hint := refusalOf(e)
+		if said := q.Get("hint"); said != "" {
+			hint = clip(strings.ToValidUTF8(brevet.Printable(said), "?"), 300)
+		}
 		return landed{err: brevet.Errorf(kind, "the sign-in failed: %s", clip(what, 300)).WithHint("%s", hint)}
 	}
 	// Without this check a server that somebody was lured to could pass on the
