@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -265,38 +266,50 @@ func (s *seen) await(t *testing.T, n int) {
 	t.Fatalf("nothing is acknowledged any more; %v", s.refused)
 }
 
+// logged reads the whole log.
+func logged(t *testing.T, security *client.Client) iter.Seq[brevet.Event] {
+	return func(yield func(brevet.Event) bool) {
+		t.Helper()
+		for from, size := int64(0), int64(-1); from != size; {
+			page, err := security.Entries(t.Context(), from, 0, 1000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range page.Entries {
+				var ev brevet.Event
+				if err := json.Unmarshal([]byte(e.Details), &ev); err != nil {
+					t.Fatalf("entry %d: %v", e.Index, err)
+				}
+				if !yield(ev) {
+					return
+				}
+			}
+			from, size = page.Next, page.Size
+		}
+	}
+}
+
 // check replays the log.
 func (s *seen) check(t *testing.T, security *client.Client) {
 	t.Helper()
 	created, approved, issued, revoked := map[string]bool{}, map[string]int{}, map[string]bool{}, map[string]int{}
 	intended := map[string]string{} // session -> what became of it
-	for from, size := int64(0), int64(-1); from != size; {
-		page, err := security.Entries(t.Context(), from, 0, 1000)
-		if err != nil {
-			t.Fatal(err)
+	for ev := range logged(t, security) {
+		switch ev.Kind {
+		case brevet.RequestCreated:
+			created[string(ev.Request)] = true
+		case brevet.RequestApproved:
+			approved[string(ev.Request)]++
+		case brevet.GrantRevoked:
+			revoked[string(ev.Grant)]++
+		case brevet.SessionIntended:
+			intended[string(ev.Session)] = "intended"
+		case brevet.SessionIssued:
+			issued[ev.Data["access_key"]] = true
+			intended[string(ev.Session)] = "issued"
+		case brevet.SessionInDoubt, brevet.SessionEnded:
+			intended[string(ev.Session)] = string(ev.Kind)
 		}
-		for _, e := range page.Entries {
-			var ev brevet.Event
-			if err := json.Unmarshal([]byte(e.Details), &ev); err != nil {
-				t.Fatalf("entry %d: %v", e.Index, err)
-			}
-			switch ev.Kind {
-			case brevet.RequestCreated:
-				created[string(ev.Request)] = true
-			case brevet.RequestApproved:
-				approved[string(ev.Request)]++
-			case brevet.GrantRevoked:
-				revoked[string(ev.Grant)]++
-			case brevet.SessionIntended:
-				intended[string(ev.Session)] = "intended"
-			case brevet.SessionIssued:
-				issued[ev.Data["access_key"]] = true
-				intended[string(ev.Session)] = "issued"
-			case brevet.SessionInDoubt, brevet.SessionEnded:
-				intended[string(ev.Session)] = string(ev.Kind)
-			}
-		}
-		from, size = page.Next, page.Size
 	}
 	for id := range s.requested {
 		if !created[id] {

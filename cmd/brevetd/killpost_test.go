@@ -328,28 +328,17 @@ func allSent(t *testing.T, security *client.Client) {
 func recorded(t *testing.T, security *client.Client) map[string][]string {
 	t.Helper()
 	out := map[string][]string{}
-	for from, size := int64(0), int64(-1); from != size; {
-		page, err := security.Entries(t.Context(), from, 0, 1000)
-		if err != nil {
-			t.Fatal(err)
+	for ev := range logged(t, security) {
+		what := string(ev.Kind) + " " + string(ev.Request)
+		switch ev.Kind {
+		case brevet.RequestCreated:
+			out["post"] = append(out["post"], what)
+			out["hook"] = append(out["hook"], what)
+		case brevet.RequestWithdrawn:
+			out["hook"] = append(out["hook"], what)
+		case brevet.MessageLost:
+			t.Errorf("message %s of %s was given up: %s", ev.Data["message"], ev.Data["channel"], ev.Reason)
 		}
-		for _, e := range page.Entries {
-			var ev brevet.Event
-			if err := json.Unmarshal([]byte(e.Details), &ev); err != nil {
-				t.Fatal(err)
-			}
-			what := string(ev.Kind) + " " + string(ev.Request)
-			switch ev.Kind {
-			case brevet.RequestCreated:
-				out["post"] = append(out["post"], what)
-				out["hook"] = append(out["hook"], what)
-			case brevet.RequestWithdrawn:
-				out["hook"] = append(out["hook"], what)
-			case brevet.MessageLost:
-				t.Errorf("message %s of %s was given up: %s", ev.Data["message"], ev.Data["channel"], ev.Reason)
-			}
-		}
-		from, size = page.Next, page.Size
 	}
 	return out
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"io"
 	"log"
 	"net/http"
@@ -268,21 +267,10 @@ func (h *hollow) refused(t *testing.T, c api.Credential) bool {
 func (h *hollow) recordedOnce(t *testing.T, security *client.Client, grant string) {
 	t.Helper()
 	got := map[brevet.EventKind]int{}
-	for from, size := int64(0), int64(-1); from != size; {
-		page, err := security.Entries(t.Context(), from, 0, 1000)
-		if err != nil {
-			t.Fatal(err)
+	for ev := range logged(t, security) {
+		if string(ev.Grant) == grant {
+			got[ev.Kind]++
 		}
-		for _, e := range page.Entries {
-			var ev brevet.Event
-			if err := json.Unmarshal([]byte(e.Details), &ev); err != nil {
-				t.Fatalf("entry %d: %v", e.Index, err)
-			}
-			if string(ev.Grant) == grant {
-				got[ev.Kind]++
-			}
-		}
-		from, size = page.Next, page.Size
 	}
 	for _, kind := range []brevet.EventKind{brevet.GrantRevoked, brevet.RevocationRequested, brevet.RevocationTold, brevet.RevocationConfirmed} {
 		if got[kind] != 1 {
