@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"net/url"
 	"strings"
 	"sync"
@@ -100,14 +99,7 @@ func noteAssignment(tx *store.Tx, o *order) error {
 	a := store.Assignment{ID: assignmentID(o.account.ID, o.role.Name, o.user), Customer: o.account.Customer, Person: o.caller.Person.ID,
 		Assignment: brevet.Assignment{Account: o.account.ID, Role: o.role.Name, Principal: o.user},
 		State:      store.AssignmentOpen, Since: tx.Now(), Due: tx.Now()}
-	_, err := tx.Assignment(a.ID)
-	if errors.Is(err, brevet.NotFound) {
-		return tx.AddAssignment(a)
-	}
-	if err != nil {
-		return err
-	}
-	return tx.PutAssignment(a)
+	return putAssignment(tx, a)
 }
 
 // portal returns where the portal opens a role of an account

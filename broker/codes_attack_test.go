@@ -92,17 +92,7 @@ func TestSealedGuessingElsewhere(t *testing.T) {
 	t.Run("replica", func(t *testing.T) {
 		h := newHouseOn(t, pgtest.New(t))
 		second := h.sheet("lead")
-		db, err := store.Open(t.Context(), h.store)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { db.Close() })
-		c := h.Broker.Config
-		c.DB = db
-		here, there := h.Broker, broker.New(c)
-		if err := there.Sweep(t.Context()); err != nil { // which takes the catalog up
-			t.Fatal(err)
-		}
+		here, there := h.Broker, h.replica(t)
 		denied := 0
 		for i := range 10 {
 			h.Broker = []*broker.Broker{here, there}[i%2]

@@ -180,6 +180,23 @@ func newHouseOn(t testing.TB, database string) *house {
 	return h
 }
 
+// replica returns another broker on the house's database, which is PostgreSQL,
+// with the catalog in force.
+func (h *house) replica(t testing.TB) *broker.Broker {
+	t.Helper()
+	c := h.Broker.Config
+	var err error
+	if c.DB, err = store.Open(t.Context(), h.store); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.DB.Close() })
+	b := broker.New(c)
+	if err := b.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 const issuer = "https://idp.test"
 
 // provider signs in whoever the code names.

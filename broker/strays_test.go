@@ -9,7 +9,6 @@ import (
 
 	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/broker"
-	"github.com/brevet-access/brevet/store"
 	"github.com/brevet-access/brevet/store/pgtest"
 )
 
@@ -146,17 +145,7 @@ func TestStraysHang(t *testing.T) {
 // same time report it once, and so do they in the hours after.
 func TestStraysOfReplicas(t *testing.T) {
 	h, d := newDoorOn(newHouseOn(t, pgtest.New(t)), "report")
-	db, err := store.Open(t.Context(), h.store)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	c := h.Broker.Config
-	c.DB = db
-	other := broker.New(c)
-	if err := other.Sweep(t.Context()); err != nil { // which takes the catalog up
-		t.Fatal(err)
-	}
+	other := h.replica(t)
 	d.set(strayUser, true)
 	for hour := range 3 {
 		var both sync.WaitGroup // neither records before both have seen
