@@ -54,9 +54,8 @@ What is out already is cut off by the customer's revoker, which is then seen to
 work: a session of brevet's own with the grant's tag must be refused. With
 --wait the command stays until that was seen. What cannot be cut off, because
 the account's stack has no revoker, is shown with the moment at which it dies by
-itself. A
-TARGET names your only grant there. Grants of others need the right revoke at
-their customer.`
+itself. A TARGET names your only grant there. Grants of others need the right
+revoke at their customer.`
 	cmd.ValidArgsFunction = c.completeGrant("all")
 	f := cmd.Flags()
 	f.StringVar(&in.Person, "person", "", "end every grant of `WHO`, by handle or id")
