@@ -66,7 +66,7 @@ func (db *DB) verify(ctx context.Context) error {
 
 // takeRows takes over the rows from the ledger's size up to head.
 func (db *DB) takeRows(tx *Tx, head audit.Head) error {
-	l := db.memory
+	l, now := db.memory, db.cfg.Now()
 	for l.tree.Size() < head.Size {
 		rows, err := tx.entriesOf(head.Epoch, l.tree.Size(), int(min(page, head.Size-l.tree.Size())))
 		if err != nil {
@@ -76,7 +76,7 @@ func (db *DB) takeRows(tx *Tx, head audit.Head) error {
 			return brevet.Errorf(brevet.Internal, "entry %d of the log: removed", l.tree.Size())
 		}
 		for _, r := range rows {
-			if err := l.take(r); err != nil {
+			if err := l.take(r, now); err != nil {
 				return err
 			}
 		}

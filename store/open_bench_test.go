@@ -2,7 +2,9 @@ package store_test
 
 import (
 	"testing"
+	"time"
 
+	"github.com/brevet-access/brevet"
 	"github.com/brevet-access/brevet/store"
 )
 
@@ -13,8 +15,12 @@ func BenchmarkOpen(b *testing.B) {
 	const entries = 20_000
 	for range entries / 1000 {
 		update(b, db, func(tx *store.Tx) error {
-			for range 1000 {
-				if _, err := tx.Record(entry(tx.Now())); err != nil {
+			for i := range 1000 { // as a broker does: an intent, and what came of it, long ago
+				e := entry(tx.Now().Add(-48 * time.Hour))
+				if i%2 == 0 {
+					e.Kind = brevet.SessionIntended
+				}
+				if _, err := tx.Record(e); err != nil {
 					return err
 				}
 			}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 	"strings"
@@ -43,6 +44,17 @@ func outMark(ev brevet.Event) []mark {
 		return nil
 	}
 	return []mark{{out: keyOf(ev.Grant), outOf: keyOf(ev.Person), until: micros(*ev.End)}}
+}
+
+// pastOut reports whether the intent with these details speaks only of what is
+// past: its end, and no door. It looks at the text alone, in which a key stands
+// in quotes and every quote of a value behind a backslash.
+func pastOut(details []byte, now time.Time) bool {
+	_, rest, _ := bytes.Cut(details, []byte(`"end":"`))
+	text, _, ended := bytes.Cut(rest, []byte(`"`))
+	end, err := time.Parse(time.RFC3339Nano, string(text))
+	return ended && err == nil && now.Sub(end) > outKeeps &&
+		!bytes.Contains(details, []byte(`"`+StrayUser+`":`)) && !bytes.Contains(details, []byte(`"`+StrayGroup+`":`))
 }
 
 // with returns o and what a mark says.
